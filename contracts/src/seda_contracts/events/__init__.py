@@ -1,0 +1,1 @@
+"""One file per owner of the events in it."""

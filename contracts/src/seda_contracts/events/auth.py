@@ -1,0 +1,37 @@
+"""Facts about accounts and sessions. Owner: auth-gateway."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from seda_contracts.base import Event, Timestamp
+
+
+class AccountRegistered(Event, frozen=True, kw_only=True):
+    TYPE: ClassVar[str] = "auth.account.registered.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    method: Literal["password"]
+    registered_at: Timestamp
+    display_name: str | None = None
+    """Personal data: what the person typed at sign-up; purged by key when the account is erased."""
+
+
+class SessionRevoked(Event, frozen=True, kw_only=True):
+    TYPE: ClassVar[str] = "auth.session.revoked.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    session_id: UUID
+    reason: Literal["logout", "refresh_reuse", "revoked", "role_changed"]
+    revoked_at: Timestamp
+
+
+class RoleChanged(Event, frozen=True, kw_only=True):
+    TYPE: ClassVar[str] = "auth.role.changed.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    role: Literal["USER", "ADMIN", "SUPER_ADMIN"]
+    changed_by: UUID
+    changed_at: Timestamp

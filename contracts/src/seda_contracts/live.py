@@ -1,0 +1,19 @@
+"""Core-NATS subjects for live fan-out. Signals may be lost: clients repair by `seq`."""
+
+from uuid import UUID
+
+from seda_contracts.base import subject_key
+
+
+def room_subject(room_id: UUID) -> str:
+    """Final socket frames of one room, published after commit."""
+    return f"seda.live.room.{subject_key(room_id)}"
+
+
+def user_subject(user_id: UUID) -> str:
+    """Notices for every socket of one person: kick, revoke, changed card."""
+    return f"seda.live.user.{subject_key(user_id)}"
+
+
+AUTHOR_SUBJECT = "seda.live.author"
+"""A person's card changed (name, badge); every chat process hears it."""

@@ -1,0 +1,1 @@
+"""Invented music sites and artist pages for development and tests."""

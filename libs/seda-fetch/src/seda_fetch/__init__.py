@@ -1,0 +1,1 @@
+"""Outbound HTTP that cannot be turned against our own network."""

@@ -1,0 +1,1 @@
+"""Verifies who calls and whether the route allows it."""

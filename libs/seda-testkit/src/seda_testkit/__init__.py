@@ -1,0 +1,1 @@
+"""Real PostgreSQL and NATS for development and tests, token maker, clients."""

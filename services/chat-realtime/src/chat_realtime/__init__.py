@@ -1,0 +1,1 @@
+"""Rooms, messages and the live socket that shows them."""

@@ -1,0 +1,1 @@
+"""Fetches pages politely and safely on behalf of other services."""

@@ -1,0 +1,1 @@
+"""Turns music links into track cards and ranks what people share."""

@@ -1,0 +1,1 @@
+"""Profiles of listeners and artists, and the search over them."""

@@ -1,0 +1,1 @@
+"""Proves that a claimed artist profile belongs to who claims it."""
