@@ -50,12 +50,13 @@ def describe(
 ) -> dict[str, Any]:
     """What a service is, from its own code: settings, events, HTTP."""
     fields = msgspec.structs.fields(settings)
-    placeholders = {
-        "port": 0,
-        "database_url": "postgresql://localhost/seda",
-        "nats_url": "nats://localhost",
-    }
-    app = create_app(settings(**placeholders, env="test"))
+    example = settings(
+        env="test",
+        port=0,
+        database_url="postgresql://localhost/seda",
+        nats_url="nats://localhost",
+    )
+    app = create_app(example)
     return {
         "name": service,
         "settings": sorted(
