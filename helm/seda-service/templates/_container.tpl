@@ -1,5 +1,6 @@
 {{/*
-What the serving container and the migration job share: image, environment, confinement.
+What the serving container and the migration job share: image and confinement; and the environment
+of the first.
 */}}
 
 {{- define "seda-service.container" -}}
@@ -11,15 +12,11 @@ securityContext:
   capabilities: {drop: [ALL]}
 resources:
   {{- toYaml .Values.service.resources | nindent 2 }}
-volumeMounts:
-  - {name: tmp, mountPath: /tmp}
-  {{- range $name, $file := .Values.service.files }}
-  - {name: {{ $name }}, mountPath: {{ $file.path }}, readOnly: true}
-  {{- end }}
 {{- end }}
 
 {{- define "seda-service.environment" -}}
 {{- $ports := .Values.service.ports -}}
+- {name: VERSION, value: {{ .Values.service.image.tag | quote }}}
 - {name: PORT, value: {{ $ports.http | quote }}}
 - {name: METRICS_PORT, value: {{ $ports.metrics | quote }}}
 {{- if $ports.socket }}
@@ -46,9 +43,4 @@ securityContext:
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-volumes:
-  - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
-  {{- range $name, $file := .Values.service.files }}
-  - {name: {{ $name }}, secret: {secretName: {{ $file.secret }}, defaultMode: 0440}}
-  {{- end }}
 {{- end }}

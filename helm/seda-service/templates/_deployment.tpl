@@ -24,6 +24,11 @@ spec:
       serviceAccountName: {{ .Chart.Name }}
       terminationGracePeriodSeconds: {{ $service.gracePeriodSeconds }}
       {{- include "seda-service.pod" . | nindent 6 }}
+      volumes:
+        - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+        {{- range $name, $file := $service.files }}
+        - {name: {{ $name }}, secret: {secretName: {{ $file.secret }}, defaultMode: 0440}}
+        {{- end }}
       topologySpreadConstraints:
         {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
         - topologyKey: {{ . }}
@@ -42,16 +47,10 @@ spec:
             {{- include "seda-service.environment" . | nindent 12 }}
             # preStop takes five seconds of the grace period, five more stay as margin before SIGKILL.
             - {name: SHUTDOWN_GRACE_SECONDS, value: {{ sub $service.gracePeriodSeconds 10 | quote }}}
-          ports:
-            - {name: http, containerPort: {{ $service.ports.http }}}
-            - {name: metrics, containerPort: {{ $service.ports.metrics }}}
-            {{- if $service.ports.socket }}
-            - {name: socket, containerPort: {{ $service.ports.socket }}}
+          volumeMounts:
+            - {name: tmp, mountPath: /tmp}
+            {{- range $name, $file := $service.files }}
+            - {name: {{ $name }}, mountPath: {{ $file.path }}, readOnly: true}
             {{- end }}
-          # Liveness asks nothing of the database: its outage must not restart every pod.
-          startupProbe: {httpGet: {path: /livez, port: http}, periodSeconds: 2, failureThreshold: 30}
-          livenessProbe: {httpGet: {path: /livez, port: http}, periodSeconds: 10, timeoutSeconds: 3}
-          readinessProbe: {httpGet: {path: /readyz, port: http}, periodSeconds: 5, timeoutSeconds: 3}
-          # Endpoints forget this pod before it stops accepting.
-          lifecycle: {preStop: {sleep: {seconds: 5}}}
+          {{- include "seda-service.listeners" . | nindent 10 }}
 {{- end }}

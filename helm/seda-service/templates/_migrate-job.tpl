@@ -1,6 +1,7 @@
 {{/*
 The schema is brought up before the new pods start, so every migration must also suit the release
-that is still running. Before the first install no ServiceAccount exists yet; the job needs none.
+that is still running. The job sees the owner's login, the pods never do. Before the first install
+no ServiceAccount exists yet; the job needs none.
 */}}
 
 {{- define "seda-service.migrate-job" -}}
@@ -31,7 +32,6 @@ spec:
           args: [migrate]
           {{- include "seda-service.container" . | nindent 10 }}
           env:
-            {{- include "seda-service.environment" . | nindent 12 }}
             {{- range $name, $secret := $migration.secrets }}
             - {name: {{ $name }}, valueFrom: {secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.key }}}}}
             {{- end }}
