@@ -78,7 +78,7 @@ def test_only_the_edge_of_a_process_reads_the_environment(root, paths) -> None:
     files = [
         path
         for path in sources(paths)
-        if path.name not in {"settings.py", "__main__.py", "app.py"}
+        if path.name not in {"settings.py", "__main__.py", "app.py", "command_line.py"}
         and "seda-testkit" not in path.parts
     ]
     assert found(environment_reads, root, files) == []
