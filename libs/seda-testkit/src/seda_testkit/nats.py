@@ -28,9 +28,14 @@ max_payload: 1MB
 jetstream {{
   store_dir: "{store}"
   sync_interval: {sync}
+  max_file: 64GB
 }}
 """
-"""Port -1 lets the kernel choose; the server writes what it got into the ports folder."""
+"""Port -1 lets the kernel choose; the server writes what it got into the ports folder.
+
+max_file is said because streams reserve their byte limits: the server's own guess from the free
+disk refuses them on a small one.
+"""
 
 
 class NatsFailed(Exception):
