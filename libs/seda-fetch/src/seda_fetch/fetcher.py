@@ -24,7 +24,7 @@ from seda_fetch.transport import BACKEND, GuardedTransport
 from seda_fetch.urls import WEB_PORTS, TargetUrl, parse_url
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_SINGLE_HEADERS = ("content-length", "content-encoding", "content-type", "location")
+_SINGLE_HEADERS = frozenset({"content-length", "content-type", "location"})
 """Headers whose repetition with another value makes two readers see two answers."""
 
 
@@ -247,12 +247,15 @@ def _checked_headers(response: httpx.Response, bytes_max: int) -> dict[str, str]
     """The headers as a plain mapping. Raises on too many bytes and on ambiguous framing."""
     if sum(len(name) + len(value) + 4 for name, value in response.headers.raw) > bytes_max:
         raise TooLarge("headers are too large")
-    for name in _SINGLE_HEADERS:
-        if len(set(response.headers.get_list(name))) > 1:
+    received = dict(response.headers)
+    for name in _SINGLE_HEADERS & received.keys():
+        values = set(response.headers.get_list(name))
+        if len(values) > 1:
             raise BadResponse("a header that must be single is repeated")
-    if "content-length" in response.headers and "transfer-encoding" in response.headers:
+        received[name] = values.pop()
+    if "content-length" in received and "transfer-encoding" in received:
         raise BadResponse("two lengths for one body")
-    return dict(response.headers)
+    return received
 
 
 def _placed(error: FetchError, visited: list[str]) -> FetchError:
