@@ -71,7 +71,9 @@ def _postgres_folders() -> Iterator[Path]:
         yield Path(in_path).resolve().parent
     pg_config = shutil.which("pg_config")
     if pg_config:
-        answer = subprocess.run([pg_config, "--bindir"], check=False, capture_output=True, text=True)
+        answer = subprocess.run(
+            [pg_config, "--bindir"], check=False, capture_output=True, text=True
+        )
         yield Path(answer.stdout.strip())
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_newest_first)
     for prefix in ("/opt/homebrew/opt", "/usr/local/opt"):

@@ -214,7 +214,9 @@ class EmbeddedPostgres:
         if sys.platform == "linux" or not (self.data_folder / "postmaster.pid").exists():
             return
         command = [self._programs.path("pg_ctl"), "stop", "-m", "fast", "-D", str(self.data_folder)]
-        subprocess.run(command, check=False, capture_output=True, env=_environment(), cwd=self.folder)
+        subprocess.run(
+            command, check=False, capture_output=True, env=_environment(), cwd=self.folder
+        )
 
     def _let_unprivileged_in(self) -> None:
         """Hand the files to the user the server becomes, when it cannot stay their owner."""

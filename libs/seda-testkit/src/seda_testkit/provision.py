@@ -57,8 +57,8 @@ def schemas_sql(schemas: Iterable[str]) -> str:
     """Schemas and grants inside one database; may run again."""
     lines = [
         "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
-        f"DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', "
-        f"current_database()); END $$;",
+        "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', "
+        "current_database()); END $$;",
     ]
     for schema in schemas:
         owner, app = role_names(schema)
