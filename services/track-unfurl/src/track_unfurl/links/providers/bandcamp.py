@@ -43,7 +43,8 @@ def _player(segments: tuple[str, ...]) -> Canonical | None:
     """`/EmbeddedPlayer/album=1/size=large/track=2`: the track is what plays."""
     if segments[:1] != ("EmbeddedPlayer",):
         return None
-    played = dict(match.groups() for part in segments if (match := _PLAYER_ENTRY.fullmatch(part)))
+    entries = filter(None, map(_PLAYER_ENTRY.fullmatch, segments))
+    played = {str(entry[1]): str(entry[2]) for entry in entries}
     kind = "track" if "track" in played else "album"
     if kind not in played:
         return None
