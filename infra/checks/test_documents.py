@@ -1,6 +1,8 @@
 """Documents stay true: records are numbered once, links lead somewhere."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,6 +71,17 @@ def test_the_index_of_documents_names_every_document(root) -> None:
     linked = set(LINK.findall((folder / "README.md").read_text()))
     pages = {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")} - {"README.md"}
     assert pages - linked == set()
+
+
+def test_the_events_page_is_what_the_contracts_say(root) -> None:
+    """Renew it: .venv/bin/python infra/checks/events_page.py > infra/docs/events.md"""
+    written = subprocess.run(
+        [sys.executable, root / "infra/checks/events_page.py"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert (root / "infra/docs/events.md").read_text() == written
 
 
 def test_faults_in_documents_would_be_seen(tmp_path: Path) -> None:
