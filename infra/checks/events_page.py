@@ -44,7 +44,8 @@ def page() -> str:
         "[contracts/README.md](../../contracts/README.md).",
     ]
     for kind, title in KINDS.items():
-        entries = [entry for entry in REGISTRY if entry.contract.KIND == kind]
+        prefix = f"seda.{kind}."
+        entries = [e for e in REGISTRY if e.contract.subject_filter().startswith(prefix)]
         lines += ["", f"## {title}", "", MEANINGS[kind], ""]
         lines.append("| type | key | producer | consumers | stream | personal data | fields |")
         lines.append("| --- | --- | --- | --- | --- | --- | --- |")
