@@ -3,6 +3,7 @@ the constraints are the second net.
 """
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from seda_db import table_base
@@ -19,9 +20,14 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-Table = table_base("user_artist")
+if TYPE_CHECKING:
+    # The type checker cannot follow a base class that a function makes.
+    class Table(SQLModel): ...
+
+else:
+    Table = table_base("user_artist")
 
 
 class ProfileRow(Table, table=True):

@@ -7,11 +7,13 @@ fixed when the code is drawn), the place it stands in, freshness, and the limits
 
 import hashlib
 import hmac
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import unquote
+from uuid import UUID
 
 from verification.targets import Target, stays_on
 
@@ -46,6 +48,11 @@ CODE_SYMBOLS = "23456789CFGHJMPQRVWX"
 CODE_GROUP_SYMBOLS = 4
 CODE_PREFIX = "seda-"
 
+PAGE_DEFAULT = 20
+PAGE_MAX = 100
+REASON_CHARACTERS_MIN = 3
+REASON_CHARACTERS_MAX = 500
+
 WINDOW = timedelta(hours=24)
 """Daily limits look back this far from now; there is no midnight to wait for."""
 CHECK_WAIT_MAX = timedelta(minutes=15)
@@ -74,6 +81,14 @@ class ClaimNotOpen(Exception):
 
 class ClaimExpired(Exception):
     """The code has run out."""
+
+
+class CursorRefused(Exception):
+    """The cursor was not made by this list."""
+
+
+class ReasonRefused(Exception):
+    """A decision needs words another admin can read."""
 
 
 class SelfDecision(Exception):
@@ -169,6 +184,34 @@ def wait_for_place(times: Sequence[datetime], *, places: int, now: datetime) -> 
 def is_overdue(status: Status, expires_at: datetime, now: datetime) -> bool:
     """True from the very moment of expiry, whether or not the sweep has been by."""
     return status in PERISHABLE and now >= expires_at
+
+
+def status_at(status: Status, expires_at: datetime, now: datetime) -> Status:
+    """The status as it is at this moment, written down already or not."""
+    return "expired" if is_overdue(status, expires_at, now) else status
+
+
+def checked_reason(text: str) -> str:
+    """The words of a decision. Raises ReasonRefused."""
+    reason = text.strip()
+    if not REASON_CHARACTERS_MIN <= len(reason) <= REASON_CHARACTERS_MAX:
+        raise ReasonRefused
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in reason if c != "\n"):
+        raise ReasonRefused
+    return reason
+
+
+def page_position(cursor: str | None) -> UUID | None:
+    """Where a list goes on: the id of the last request seen. Raises CursorRefused.
+
+    An id of somebody else's request is only a moment in time here; it opens nothing.
+    """
+    if cursor is None:
+        return None
+    try:
+        return UUID(cursor)
+    except ValueError as error:
+        raise CursorRefused from error
 
 
 def judge(report: PageReport, *, target: Target, digest: bytes) -> Verdict:

@@ -5,6 +5,7 @@ never changed, which a trigger enforces.
 """
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from seda_db import table_base
@@ -25,9 +26,14 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-Table = table_base("verification")
+if TYPE_CHECKING:
+    # The type checker cannot follow a base class that a function makes.
+    class Table(SQLModel): ...
+
+else:
+    Table = table_base("verification")
 
 
 class ArtistRow(Table, table=True):

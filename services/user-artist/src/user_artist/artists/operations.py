@@ -5,6 +5,7 @@ its badge by a fact from verification.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -185,9 +186,9 @@ async def search_artists(
     return SearchPage(artists=page, next_cursor=next_cursor)
 
 
-def _normal_forms(edit: ArtistEdit) -> dict[str, str | None]:
+def _normal_forms(edit: ArtistEdit) -> dict[str, Any]:
     """Column values of what the edit sets."""
-    wanted: dict[str, str | None] = {}
+    wanted: dict[str, Any] = {}
     if edit.artist_name is not UNSET:
         name = names.single_line(edit.artist_name)
         wanted |= {"artist_name": name, "name_key": names.search_key(name)}

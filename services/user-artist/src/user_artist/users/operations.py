@@ -68,6 +68,11 @@ async def create_profile(tx: AsyncSession, profiles: Profiles, account: AccountR
     )
 
 
+async def own_profile(tx: AsyncSession, user_id: UUID) -> ProfileRow | None:
+    """None while the registration is still on its way here."""
+    return await store.profile(tx, user_id)
+
+
 async def public_profile(tx: AsyncSession, user_id: UUID) -> ProfileRow:
     """Raises UserNotFound."""
     row = await store.profile(tx, user_id)
