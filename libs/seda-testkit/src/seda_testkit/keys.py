@@ -8,7 +8,6 @@ import hashlib
 import json
 import threading
 import time
-from base64 import urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
@@ -157,8 +156,7 @@ class GatewayKeys:
 
 def path_hash(path: str) -> str:
     """The path without its query, hashed, as the gateway binds an identity to a request."""
-    digest = hashlib.sha256(path.partition("?")[0].encode()).digest()
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return hashlib.sha256(path.partition("?")[0].encode()).hexdigest()[:32]
 
 
 def _times(ttl_seconds: int) -> dict[str, int]:
