@@ -21,7 +21,7 @@ PROBE_SECONDS_MAX = 1.0
 
 CONFIG = """\
 server_name: "seda-embedded"
-listen: "127.0.0.1:-1"
+listen: "{listen}"
 http: "127.0.0.1:-1"
 ports_file_dir: "{ports}"
 max_payload: 1MB
@@ -83,6 +83,8 @@ class EmbeddedNats:
         config_file = self.folder / "nats.conf"
         config_file.write_text(
             CONFIG.format(
+                # A restart keeps the port, because those who know it are still there.
+                listen=self.url.removeprefix("nats://") or "127.0.0.1:-1",
                 ports=ports_folder,
                 store=self.folder / "store",
                 sync="always" if self._durable else '"2m"',
