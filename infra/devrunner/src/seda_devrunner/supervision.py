@@ -39,6 +39,8 @@ class Program:
     url: str
     ready_url: str
     env: dict[str, str] = field(default_factory=dict)
+    ready_host: str | None = None
+    """The Host header of the question, for a program that serves several names."""
 
     def command(self) -> list[str]:
         """Dies with the runner, even when that is killed outright."""
@@ -70,9 +72,12 @@ class Supervised:
         self._task = asyncio.create_task(self._keep_running(self._process))
 
     async def is_ready(self) -> bool:
+        host = self.program.ready_host
+        headers = {"Host": host} if host else {}
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-                return (await client.get(self.program.ready_url)).status_code == 200
+                answer = await client.get(self.program.ready_url, headers=headers)
+                return answer.status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 
-from seda_demosites import resolver_override
+from seda_demosites import HOSTS, resolver_override
 from seda_testkit.provision import RoleUrls, role_urls
 
 from seda_devrunner.checkout import Secrets, Service, StateFolder
@@ -84,7 +84,8 @@ def demosites_program(wiring: Wiring) -> Program:
         name="demosites",
         arguments=("-m", "seda_demosites", *options),
         url=wiring.demosites_url,
-        ready_url=f"{wiring.demosites_url}/healthz",
+        ready_url=f"{wiring.demosites_url}/robots.txt",
+        ready_host=HOSTS[0],
         env=dict(os.environ),
     )
 

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from seda_testkit import child
 from seda_testkit.binaries import find_nats
@@ -21,7 +22,7 @@ PROBE_SECONDS_MAX = 1.0
 
 CONFIG = """\
 server_name: "seda-embedded"
-listen: "{listen}"
+listen: "127.0.0.1:{port}"
 http: "127.0.0.1:-1"
 ports_file_dir: "{ports}"
 max_payload: 1MB
@@ -33,6 +34,7 @@ jetstream {{
 """
 """Port -1 lets the kernel choose; the server writes what it got into the ports folder.
 
+A second start of the same object asks for the port of the first: clients come back to it.
 max_file is said because streams reserve their byte limits: the server's own guess from the free
 disk refuses them on a small one.
 """
@@ -83,8 +85,7 @@ class EmbeddedNats:
         config_file = self.folder / "nats.conf"
         config_file.write_text(
             CONFIG.format(
-                # A restart keeps the port, because those who know it are still there.
-                listen=self.url.removeprefix("nats://") or "127.0.0.1:-1",
+                port=urlsplit(self.url).port or -1,
                 ports=ports_folder,
                 store=self.folder / "store",
                 sync="always" if self._durable else '"2m"',
@@ -106,6 +107,13 @@ class EmbeddedNats:
                 self._end_process()
                 raise NatsFailed(f"nats-server did not start. It said:\n{self._log_tail()}")
             time.sleep(0.005)
+
+    def kill(self) -> None:
+        """End it as a crash does; `start` brings it back with its streams."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def stop(self) -> None:
         self._end_process()
