@@ -5,18 +5,20 @@ import sys
 from pathlib import Path
 
 from seda_devrunner import commands
-from seda_devrunner.checkout import ROOT, StateFolder
+from seda_devrunner.checkout import ROOT, SERVICES_FILE, StateFolder, load_services
 from seda_devrunner.logbook import MERGED
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     state = StateFolder(options.state.resolve())
+    services = load_services(options.services)
     match options.word:
         case "up" if options.detach:
-            return commands.up_detached(state, seed=options.seed)
+            own = [argument for argument in arguments if argument != "--detach"]
+            return commands.up_detached(state, own)
         case "up":
-            return commands.up(state, seed=options.seed)
+            return commands.up(services, state, seed=options.seed)
         case "status":
             return commands.status(state, as_json=options.json)
         case "logs":
@@ -26,7 +28,7 @@ def main(arguments: list[str]) -> int:
         case "reset":
             return commands.reset(state)
         case "migrate":
-            return commands.migrate(state)
+            return commands.migrate(services, state)
     raise AssertionError(options.word)
 
 
@@ -35,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state", type=Path, default=ROOT / ".state", help="where everything is kept"
     )
+    parser.add_argument("--services", type=Path, default=SERVICES_FILE, help="the list of services")
     words = parser.add_subparsers(dest="word", required=True)
     up = words.add_parser("up", help="run the platform")
     up.add_argument("--detach", action="store_true", help="return when it is ready")

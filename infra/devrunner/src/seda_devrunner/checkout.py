@@ -10,6 +10,7 @@ from typing import Any
 from seda_testkit.provision import new_passwords
 
 ROOT = Path(__file__).resolve().parents[4]
+SERVICES_FILE = ROOT / "infra" / "services.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Service:
     socket_port: int | None = None
 
 
-def load_services(file: Path = ROOT / "infra" / "services.toml") -> tuple[Service, ...]:
+def load_services(file: Path) -> tuple[Service, ...]:
     listed: list[dict[str, Any]] = tomllib.loads(file.read_text())["service"]
     return tuple(Service(**entry) for entry in listed)
 

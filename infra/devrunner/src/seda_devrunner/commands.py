@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seda_testkit.binaries import ProgramMissing
@@ -16,7 +16,7 @@ from seda_testkit.nats import NatsFailed
 from seda_testkit.postgres import PostgresFailed
 
 from seda_devrunner import control, table
-from seda_devrunner.checkout import ROOT, StateFolder
+from seda_devrunner.checkout import ROOT, Service, StateFolder
 from seda_devrunner.lock import AlreadyRunning, is_running, only_runner, read_run, write_run
 from seda_devrunner.migrating import MigrationFailed, migrate_all
 from seda_devrunner.platform import Platform
@@ -25,6 +25,7 @@ from seda_devrunner.wiring import Wiring
 
 DETACHED_START_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 60.0
+Services = tuple[Service, ...]
 EXPECTED = (
     StartFailed,
     MigrationFailed,
@@ -40,11 +41,11 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def up(state: StateFolder, *, seed: bool = True) -> int:
+def up(services: Services, state: StateFolder, *, seed: bool = True) -> int:
     """Run in the foreground until Ctrl-C or `stop`."""
     try:
         with only_runner(state):
-            return asyncio.run(_up(state, seed=seed))
+            return asyncio.run(_up(services, state, seed=seed))
     except EXPECTED as error:
         say(f"seda: {error}")
         if isinstance(error, AlreadyRunning):
@@ -52,12 +53,12 @@ def up(state: StateFolder, *, seed: bool = True) -> int:
         return 1
 
 
-async def _up(state: StateFolder, *, seed: bool) -> int:
+async def _up(services: Services, state: StateFolder, *, seed: bool) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    platform = Platform(state, os.environ, say=say)
+    platform = Platform(services, state, os.environ, say=say)
 
     async def stop() -> dict[str, bool]:
         stopping.set()
@@ -107,15 +108,11 @@ def next_steps(wiring: Wiring) -> str:
     )
 
 
-def up_detached(state: StateFolder, *, seed: bool = True) -> int:
-    """Start a runner of its own session and return when everything is ready."""
-    if is_running(state):
-        return up(state)
+def up_detached(state: StateFolder, arguments: Sequence[str]) -> int:
+    """Start a runner with these arguments in a session of its own; return when all is ready."""
     state.make()
     said = state.logs / "runner.log"
-    command = [sys.executable, "-m", "seda_devrunner", "--state", str(state.path), "up"]
-    if not seed:
-        command.append("--no-seed")
+    command = [sys.executable, "-m", "seda_devrunner", *arguments]
     with said.open("w") as file:
         runner = subprocess.Popen(
             command,
@@ -176,14 +173,14 @@ def reset(state: StateFolder) -> int:
     return 0
 
 
-def migrate(state: StateFolder) -> int:
+def migrate(services: Services, state: StateFolder) -> int:
     """Bring the development database up to date without starting any service."""
     if is_running(state):
         say("the platform runs: stop it first, or start it anew, which migrates too.")
         return 1
     try:
         with only_runner(state):
-            asyncio.run(_migrate(state))
+            asyncio.run(_migrate(services, state))
     except EXPECTED as error:
         say(f"seda: {error}")
         return 1
@@ -191,8 +188,8 @@ def migrate(state: StateFolder) -> int:
     return 0
 
 
-async def _migrate(state: StateFolder) -> None:
-    platform = Platform(state, os.environ, say=say)
+async def _migrate(services: Services, state: StateFolder) -> None:
+    platform = Platform(services, state, os.environ, say=say)
     try:
         await migrate_all(state, await platform.start_servers())
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 from seda_testkit.provision import provision
 
-from seda_devrunner.checkout import StateFolder, load_secrets, load_services
+from seda_devrunner.checkout import Service, StateFolder, load_secrets
 from seda_devrunner.logbook import LogBook
 from seda_devrunner.memory import memory_bytes
 from seda_devrunner.migrating import is_migrated, migrate_all
@@ -21,7 +21,15 @@ Say = Callable[[str], None]
 class Platform:
     """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way."""
 
-    def __init__(self, state: StateFolder, env: Mapping[str, str], *, say: Say) -> None:
+    def __init__(
+        self,
+        services: tuple[Service, ...],
+        state: StateFolder,
+        env: Mapping[str, str],
+        *,
+        say: Say,
+    ) -> None:
+        self._services = services
         self._state = state
         self._say = say
         self._started_at = time.monotonic()
@@ -48,7 +56,7 @@ class Platform:
 
     async def start_servers(self) -> Wiring:
         """Only what holds data, with its roles and schemas."""
-        services = load_services()
+        services = self._services
         secrets = load_secrets(self._state, services)
         if self.servers.embedded:
             self._say("starting " + " and ".join(w.name for w in self.servers.embedded))

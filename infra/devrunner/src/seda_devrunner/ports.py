@@ -4,7 +4,7 @@ import socket
 
 
 def choose_port(wished: int) -> int:
-    return wished if _is_free(wished) else free_port()
+    return wished if wished and _is_free(wished) else free_port()
 
 
 def free_port() -> int:
