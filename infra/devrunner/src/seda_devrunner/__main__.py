@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
             return commands.reset(state)
         case "migrate":
             return commands.migrate(services, state)
+        case "demo":
+            return commands.demo(state, [*arguments[: arguments.index("demo")], "up"])
     raise AssertionError(options.word)
 
 
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     words.add_parser("stop", help="stop the platform")
     words.add_parser("reset", help="stop, and forget all development data")
     words.add_parser("migrate", help="bring the development database up to date")
+    words.add_parser("demo", help="play the main flow and measure it")
     return parser
 
 

@@ -11,14 +11,19 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx
 from seda_testkit.binaries import ProgramMissing
+from seda_testkit.client import ApiError, CommandRefused
 from seda_testkit.nats import NatsFailed
 from seda_testkit.postgres import PostgresFailed
 
 from seda_devrunner import control, table
+from seda_devrunner import seed as seeding
 from seda_devrunner.checkout import ROOT, Service, StateFolder
+from seda_devrunner.demo import play
 from seda_devrunner.lock import AlreadyRunning, is_running, only_runner, read_run, write_run
 from seda_devrunner.migrating import MigrationFailed, migrate_all
+from seda_devrunner.people import ADMIN, DEMO_PASSWORD, LISTENERS
 from seda_devrunner.platform import Platform
 from seda_devrunner.supervision import StartFailed
 from seda_devrunner.wiring import Wiring
@@ -95,17 +100,60 @@ async def _start(platform: Platform, state: StateFolder, socket: Path, *, seed: 
     write_run(state, facts)
     say(f"\nseda.fm is up after {platform.up_seconds:.1f} s\n")
     say(table.render(await platform.snapshot()))
+    if seed:
+        await _seed(platform, state, wiring)
     say(next_steps(wiring))
     write_run(state, facts | {"ready": True})
     platform.logs.echo = sys.stdout.isatty()
 
 
+async def _seed(platform: Platform, state: StateFolder, wiring: Wiring) -> None:
+    """Demo data is a courtesy: a platform without it still runs, and says what was wrong."""
+    try:
+        made = await seeding.seed(
+            state,
+            gateway_url=wiring.gateway_url,
+            demosites_url=wiring.demosites_url,
+            admin_api_key=wiring.secrets.admin_api_key,
+        )
+    except (ApiError, AssertionError, httpx.HTTPError) as error:
+        say(f"\n  demo data could not be made ({error}); see `make logs`")
+    else:
+        if made:
+            say(f"\n  demo data made, {platform.up_seconds:.1f} s after the start")
+
+
 def next_steps(wiring: Wiring) -> str:
+    names = ", ".join(person.email for person in LISTENERS[:2])
     return (
-        f"\n  API docs   {wiring.gateway_url}/api/docs"
-        f"\n  logs       {wiring.state.logs}"
-        "\n  next       make demo    plays the main flow and measures it\n"
+        f"\n  API docs    {wiring.gateway_url}/api/docs"
+        f"\n  demo users  {names}, password {DEMO_PASSWORD}; {ADMIN.email} is the admin"
+        f"\n  logs        {wiring.state.logs}"
+        "\n  next        make demo plays the main flow and measures it\n"
     )
+
+
+def demo(state: StateFolder, up_arguments: Sequence[str]) -> int:
+    """Play the main flow on the running platform, or on one started for it. 0 only if all of it
+    happened.
+    """
+    started_here = not is_running(state)
+    if started_here and up_detached(state, up_arguments) != 0:
+        return 1
+    try:
+        facts = read_run(state)
+        if facts is None or not facts.get("ready"):
+            say("the platform is still starting; try again when `make status` shows it ready.")
+            return 1
+        asyncio.run(play(facts["gateway_url"], facts["demosites_url"], say=say))
+    except (ApiError, CommandRefused, AssertionError, OSError, httpx.HTTPError) as error:
+        say(f"\nthe main flow broke: {type(error).__name__}: {error}")
+        return 1
+    finally:
+        if started_here:
+            stop(state)
+    say("\nall of it happened.")
+    return 0
 
 
 def up_detached(state: StateFolder, arguments: Sequence[str]) -> int:
