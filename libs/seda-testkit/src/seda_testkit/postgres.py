@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -84,12 +83,13 @@ class EmbeddedPostgres:
         self._stop_survivor()
         deadline = time.monotonic() + START_SECONDS_MAX
         ports_tried = 0
-        while True:
-            self.port = _free_port()
-            if self._launch(deadline):
-                return
+        # A restart keeps the port, because those who know it are still there.
+        self.port = self.port or _free_port()
+        while not self._launch(deadline):
             said = self._log_tail()
-            ports_tried += PORT_TAKEN in said
+            if PORT_TAKEN in said:
+                ports_tried += 1
+                self.port = _free_port()
             may_retry = any(text in said for text in STILL_IN_USE) or PORT_TAKEN in said
             if not may_retry or ports_tried > PORT_ATTEMPTS_MAX or time.monotonic() > deadline:
                 self._discard_socket_folder()
@@ -211,11 +211,15 @@ class EmbeddedPostgres:
 
     def _stop_survivor(self) -> None:
         """Where a child cannot be told of its parent's death, the last server may still run."""
-        if sys.platform == "linux" or not (self.data_folder / "postmaster.pid").exists():
+        left_behind = (self.data_folder / "postmaster.pid").exists()
+        if child.TELLS_OF_DEATH or not left_behind:
             return
-        command = [self._programs.path("pg_ctl"), "stop", "-m", "fast", "-D", str(self.data_folder)]
         subprocess.run(
-            command, check=False, capture_output=True, env=_environment(), cwd=self.folder
+            [self._programs.path("pg_ctl"), "stop", "-m", "fast", "-D", str(self.data_folder)],
+            check=False,
+            capture_output=True,
+            env=_environment(),
+            cwd=self.folder,
         )
 
     def _let_unprivileged_in(self) -> None:
