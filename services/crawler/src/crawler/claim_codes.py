@@ -54,7 +54,8 @@ def find_claim_codes(text: str, *, is_html: bool = True) -> tuple[Mark, ...]:
     """Every code with every kind of place it stands in, in order of first appearance."""
     if "seda" not in text.lower():
         return ()
-    segments = _segments(text) if is_html else iter([("visible_text", text)])
+    plain: list[tuple[Place, str]] = [("visible_text", text)]
+    segments = _segments(text) if is_html else iter(plain)
     marks: dict[Mark, None] = {}
     for place, segment in segments:
         for first, second in _CODE.findall(_WRITTEN_HYPHEN.sub("-", segment)):

@@ -9,9 +9,7 @@ from crawler import operations
 from crawler.operations import Crawling
 
 
-async def on_crawl_fetch(
-    command: CrawlFetch, delivery: Delivery, *, crawling: Crawling
-) -> None:
+async def on_crawl_fetch(command: CrawlFetch, delivery: Delivery, *, crawling: Crawling) -> None:
     """Ask the site outside any transaction, then record once.
 
     Two deliveries at the same time may both ask; only the first to commit has an effect.

@@ -67,9 +67,7 @@ class Judgement:
     retry_after_seconds: float | None = None
 
 
-def judge(
-    status_code: int, headers: Mapping[str, str], text: str, *, now: datetime
-) -> Judgement:
+def judge(status_code: int, headers: Mapping[str, str], text: str, *, now: datetime) -> Judgement:
     """What an HTTP answer amounts to. A page that only says "prove you are human" is `blocked`."""
     if status_code in RETRYABLE_STATUSES:
         return Judgement(

@@ -36,7 +36,7 @@ def status_of(status_code: int) -> RobotsStatus:
     return "absent"
 
 
-def permission(status: RobotsStatus, body: str, url: str, product: str) -> Permission:
+def permission(status: str, body: str, url: str, product: str) -> Permission:
     """What the rules say of one URL for our product token."""
     if status == "unreachable":
         return Permission(allowed=False, known=False)

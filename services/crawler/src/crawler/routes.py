@@ -115,9 +115,7 @@ class CrawlerRoutes(Controller):
             rows = await store.pages_after(tx, position, limit=limit + 1)
         page, following = rows[:limit], rows[limit:]
         items = [msgspec.convert(row, CachedPage, from_attributes=True) for row in page]
-        return CachedPagePage(
-            items=items, next_cursor=_cursor(page[-1].url) if following else None
-        )
+        return CachedPagePage(items=items, next_cursor=_cursor(page[-1].url) if following else None)
 
     @delete("/cache", operation_id="DeleteCachedPage", policy=ADMIN)
     async def delete_page(self, db: NamedDependency[Database], url: FromQuery[Url]) -> None:

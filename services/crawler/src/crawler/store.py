@@ -49,9 +49,7 @@ async def put_robots(tx: AsyncSession, row: HostRobotsRow) -> None:
     await tx.execute(statement.on_conflict_do_update(index_elements=["origin"], set_=values))
 
 
-async def take_turn(
-    tx: AsyncSession, host: str, *, now: datetime, interval: timedelta
-) -> datetime:
+async def take_turn(tx: AsyncSession, host: str, *, now: datetime, interval: timedelta) -> datetime:
     """Reserve the next moment this host may be asked. Every process draws from the same row, so
     the interval holds for the service and not for each pod."""
     statement = insert(HostTurnRow).values(host=host, next_request_at=now + interval)
@@ -61,7 +59,7 @@ async def take_turn(
             index_elements=["host"], set_={"next_request_at": turn + interval}
         ).returning(col(HostTurnRow.next_request_at))
     )
-    assert taken is not None
+    assert isinstance(taken, datetime)
     return taken - interval
 
 
