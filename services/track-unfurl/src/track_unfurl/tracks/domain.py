@@ -1,8 +1,8 @@
 """When a reading is good enough, how long it may be believed, and what replaces what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from track_unfurl.metadata.reading import Merged, Reading, merge
 
@@ -17,8 +17,17 @@ RETRY_AFTER_SECONDS_MAX = 3_600
 NOT_FOUND_FRESH_MAX = timedelta(days=1)
 
 
+NOTHING = Merged()
+
+
 class TrackNotFound(Exception):
     """The provider says there is no such thing, or nobody has ever asked for it here."""
+
+
+class LinkUnreachable(Exception):
+    """A short link did not tell where it leads; it may the next time."""
+
+    retry_after_seconds = 30
 
 
 class RefusedUrl(Exception):
@@ -30,7 +39,7 @@ class Outcome:
     """What one attempt to read an entry ended in."""
 
     status: Status
-    merged: Merged = Merged()
+    merged: Merged = NOTHING
     retry_after_seconds: int | None = None
 
 
@@ -70,6 +79,17 @@ def knows_enough(merged: Merged, kind: str) -> bool:
     return is_complete(merged, kind) and bool(merged.duration_ms or kind not in TIMED_KINDS)
 
 
+def succeeding(known: Merged, outcome: Outcome, *, kind: str) -> Merged:
+    """What is known after this outcome. A poorer answer never replaces a richer one."""
+    if outcome.status == "ok":
+        return outcome.merged
+    if outcome.status != "partial" or is_complete(known, kind):
+        return known
+    newly = {name: value for name, value in _values(outcome.merged) if value}
+    sources = dict(known.sources) | dict(outcome.merged.sources)
+    return replace(known, **newly | {"sources": tuple(sources.items())})
+
+
 def lifetime(outcome: Outcome, *, provider: str, failures: int, jitter: float) -> Lifetime:
     """The cache classes. `jitter` in 0..1 spreads what was stored together over a tenth more."""
     fresh, stale = _class_of(outcome, provider, failures)
@@ -97,3 +117,7 @@ def _class_of(outcome: Outcome, provider: str, failures: int) -> tuple[timedelta
             return timedelta(seconds=30), none
     # What the guard refused depends on what a name means at this moment: never remembered.
     return none, none
+
+
+def _values(merged: Merged) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(merged, field.name)) for field in fields(merged)]

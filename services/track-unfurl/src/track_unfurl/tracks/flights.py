@@ -13,6 +13,10 @@ class Flights(Generic[T]):
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
+    @property
+    def count(self) -> int:
+        return len(self._tasks)
+
     def start(self, key: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """The task for this key: the one already flying, or a new one."""
         task = self._tasks.get(key)

@@ -3,6 +3,8 @@
 `uq_track_ref_url` is itself the index on the address; only the provider's own index is extra.
 """
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from seda_messaging.migrations import create_messaging_tables, drop_messaging_tables
@@ -29,7 +31,7 @@ def downgrade() -> None:
         op.drop_table(table, schema=SCHEMA)
 
 
-def _moment(name: str, *, nullable: bool = False) -> sa.Column[sa.DateTime]:
+def _moment(name: str, *, nullable: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
