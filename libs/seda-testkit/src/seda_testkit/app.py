@@ -48,7 +48,8 @@ async def _answer(
 ) -> None:
     """Wait for the application's word, or for its end without one."""
     waiting = asyncio.ensure_future(from_app.get())
-    await asyncio.wait({waiting, lifespan}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {waiting, lifespan}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if not waiting.done():
         waiting.cancel()
         lifespan.result()

@@ -11,6 +11,7 @@ start children from a thread that lives as long as they should.
 import ctypes
 import functools
 import os
+import platform
 import pwd
 import signal
 import subprocess
@@ -18,6 +19,8 @@ import sys
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
+TELLS_OF_DEATH = platform.system() == "Linux"
+"""Whether a child learns that its parent was killed. macOS has no such call."""
 UNPRIVILEGED_USERS = ("postgres", "nobody")
 
 
@@ -77,7 +80,7 @@ def can_enter_user_namespace() -> bool:
 
 
 def _enter_user_namespace(uid: int, gid: int) -> bool:
-    if sys.platform != "linux":
+    if platform.system() != "Linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     outer_uid, outer_gid = os.geteuid(), os.getegid()
@@ -95,8 +98,8 @@ def _enter_user_namespace(uid: int, gid: int) -> bool:
 
 
 def die_with_parent(parent_pid: int, death_signal: int) -> None:
-    """Ask the kernel for a signal when the parent ends. macOS has no such call: there, nothing."""
-    if sys.platform != "linux":
+    """Ask the kernel for a signal when the parent ends, where it can be asked."""
+    if not TELLS_OF_DEATH:
         return
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent_pid:

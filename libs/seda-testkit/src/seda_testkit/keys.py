@@ -4,7 +4,6 @@ The public halves are served over loopback HTTP, so a service under test fetches
 exactly as it does in production.
 """
 
-import hashlib
 import json
 import threading
 import time
@@ -122,6 +121,9 @@ class GatewayKeys:
         **changes: Any,
     ) -> str:
         """What the gateway tells `service` about the caller of one request; no user, no subject."""
+        # Imported here: runner and launchers need none of the web framework behind it.
+        from seda_identity.identity import path_hash
+
         claims: dict[str, Any] = {
             **_times(IDENTITY_TTL_SECONDS),
             "iss": GATEWAY,
@@ -129,7 +131,7 @@ class GatewayKeys:
             "role": role if user_id is not None else "ANYONE",
             "aal": aal,
             "m": method.upper(),
-            "p": path_hash(path),
+            "p": path_hash(path.partition("?")[0]),
             "jti": str(uuid4()),
         }
         if user_id is not None:
@@ -152,11 +154,6 @@ class GatewayKeys:
                 """Silence: a request here is no news to whoever reads test output."""
 
         return KeySets
-
-
-def path_hash(path: str) -> str:
-    """The path without its query, hashed, as the gateway binds an identity to a request."""
-    return hashlib.sha256(path.partition("?")[0].encode()).hexdigest()[:32]
 
 
 def _times(ttl_seconds: int) -> dict[str, int]:

@@ -29,11 +29,14 @@ max_payload: 1MB
 jetstream {{
   store_dir: "{store}"
   sync_interval: {sync}
+  max_file: 64GB
 }}
 """
 """Port -1 lets the kernel choose; the server writes what it got into the ports folder.
 
 A second start of the same object asks for the port of the first: clients come back to it.
+max_file is said because streams reserve their byte limits: the server's own guess from the free
+disk refuses them on a small one.
 """
 
 

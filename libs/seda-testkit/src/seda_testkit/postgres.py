@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -211,11 +210,15 @@ class EmbeddedPostgres:
 
     def _stop_survivor(self) -> None:
         """Where a child cannot be told of its parent's death, the last server may still run."""
-        if sys.platform == "linux" or not (self.data_folder / "postmaster.pid").exists():
+        left_behind = (self.data_folder / "postmaster.pid").exists()
+        if child.TELLS_OF_DEATH or not left_behind:
             return
-        command = [self._programs.path("pg_ctl"), "stop", "-m", "fast", "-D", str(self.data_folder)]
         subprocess.run(
-            command, check=False, capture_output=True, env=_environment(), cwd=self.folder
+            [self._programs.path("pg_ctl"), "stop", "-m", "fast", "-D", str(self.data_folder)],
+            check=False,
+            capture_output=True,
+            env=_environment(),
+            cwd=self.folder,
         )
 
     def _let_unprivileged_in(self) -> None:
