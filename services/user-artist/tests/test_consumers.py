@@ -1,15 +1,11 @@
 """Each consumer on a real broker, every event delivered twice: one effect."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import pytest
 from conftest import NOON
-from seda_contracts.events.artist import ArtistState, ArtistVerificationApplied
 from seda_contracts.events.auth import AccountRegistered
-from seda_contracts.events.user import UserProfileCreated, UserState
 from seda_contracts.events.verification import VerificationApproved
 from seda_runtime.ids import uuid7
 
