@@ -12,7 +12,7 @@ LINKS_MAX = 5
 URL_LENGTH_MAX = 2_048
 
 _LINK = re.compile(r"(?:https?://[^\s<>\"'`\\^{}|]+|spotify:[a-z]+:[A-Za-z0-9]+)", re.IGNORECASE)
-_TRAILING = ".,;:!?…»”’*_~"
+_TRAILING = ".,;:!?…»«”’*_~"
 
 
 class FoundLink(msgspec.Struct, frozen=True, kw_only=True):

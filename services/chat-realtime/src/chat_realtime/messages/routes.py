@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import Meta
 from seda_db import Database
 from seda_identity import Policy, Principal
@@ -20,8 +20,9 @@ from chat_realtime.messages.measures import measured_send
 from chat_realtime.messages.operations import Page, Sent
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
-Limit = Annotated[int, Meta(ge=1, le=100)]
-Seq = Annotated[int, Meta(ge=0)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+SeqOrNone = Annotated[int | None, QueryParameter(ge=0)]
+Seq = Annotated[int, QueryParameter(ge=0)]
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 READ = Policy("message:read")
@@ -106,8 +107,8 @@ class MessageRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
-        before_seq: FromQuery[Seq | None] = None,
-        limit: FromQuery[Limit] = 50,
+        before_seq: SeqOrNone = None,
+        limit: Limit = 50,
     ) -> Response[MessagePage]:
         async with db.read() as tx:
             page = await operations.read_history(
@@ -127,8 +128,8 @@ class MessageRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
-        after_seq: FromQuery[Seq] = 0,
-        limit: FromQuery[Limit] = 50,
+        after_seq: Seq = 0,
+        limit: Limit = 50,
     ) -> Response[MessagePage]:
         async with db.read() as tx:
             page = await operations.read_replies(

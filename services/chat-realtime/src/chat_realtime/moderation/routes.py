@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from seda_contracts.events.chat import ModerationKind
 from seda_db import Database
@@ -19,7 +19,7 @@ from chat_realtime.moderation.domain import REASON_LENGTH_MAX
 from chat_realtime.moderation.operations import Act
 from chat_realtime.tables import ModerationActionRow
 
-Limit = Annotated[int, Meta(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class NewAction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ class ModerationRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
-        limit: FromQuery[Limit] = 20,
+        limit: Limit = 20,
         cursor: FromQuery[UUID | None] = None,
     ) -> ActionList:
         async with db.read() as tx:
@@ -101,7 +101,7 @@ class ModerationRoutes(Controller):
     async def list_all_actions(
         self,
         db: NamedDependency[Database],
-        limit: FromQuery[Limit] = 20,
+        limit: Limit = 20,
         cursor: FromQuery[UUID | None] = None,
     ) -> ActionList:
         async with db.read() as tx:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from seda_db import Database
 from seda_identity import Policy, Principal
@@ -21,9 +21,9 @@ from chat_realtime.tables import MembershipRow, RoomRow
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH_MAX)]
 Description = Annotated[str, Meta(max_length=DESCRIPTION_LENGTH_MAX)]
-Limit = Annotated[int, Meta(ge=1, le=100)]
-EventsLimit = Annotated[int, Meta(ge=1, le=500)]
-Seq = Annotated[int, Meta(ge=0)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+EventsLimit = Annotated[int, QueryParameter(ge=1, le=500)]
+Seq = Annotated[int, QueryParameter(ge=0)]
 
 READ = Policy("room:read")
 WRITE = Policy("room:write")
@@ -121,7 +121,7 @@ class RoomRoutes(Controller):
         db: NamedDependency[Database],
         principal: NamedDependency[Principal],
         mine: FromQuery[bool] = False,
-        limit: FromQuery[Limit] = 20,
+        limit: Limit = 20,
         cursor: FromQuery[UUID | None] = None,
     ) -> RoomList:
         """Public rooms and the caller's own; `mine` leaves only those joined."""
@@ -193,7 +193,7 @@ class RoomRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
-        limit: FromQuery[Limit] = 20,
+        limit: Limit = 20,
         cursor: FromQuery[UUID | None] = None,
     ) -> MemberList:
         async with db.read() as tx:
@@ -242,8 +242,8 @@ class RoomRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
-        after_seq: FromQuery[Seq] = 0,
-        limit: FromQuery[EventsLimit] = 100,
+        after_seq: Seq = 0,
+        limit: EventsLimit = 100,
     ) -> EventList:
         async with db.read() as tx:
             events, position = await operations.read_events(
