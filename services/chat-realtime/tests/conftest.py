@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -18,6 +18,7 @@ from seda_contracts.envelope import headers_of
 from seda_db import Database
 from seda_messaging import Bus
 from seda_messaging.provision import provision
+from seda_runtime.clock import utc_now
 from seda_testkit.app import running
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.keys import GatewayKeys
@@ -84,7 +85,7 @@ class Person:
         self, *rooms: UUID, via: "Chat | None" = None, resume: dict[str, Any] | None = None
     ) -> AsyncIterator["Socket"]:
         """An open socket that has said hello and listens to `rooms`."""
-        async with knock(via or self.chat) as socket:
+        async with open_socket(via or self.chat) as socket:
             hello: dict[str, Any] = {"ticket": self.ticket()}
             if resume is not None:
                 hello["resume"] = {"rooms": resume}
@@ -179,7 +180,7 @@ class Socket:
 
 
 @asynccontextmanager
-async def knock(chat: "Chat") -> AsyncIterator[Socket]:
+async def open_socket(chat: "Chat") -> AsyncIterator[Socket]:
     """A socket that has not said hello."""
     url = f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
     async with (
@@ -212,19 +213,10 @@ class Chat:
 
     async def publish(self, contract: Contract, *, event_id: UUID | None = None) -> None:
         """Say what another service would say."""
-        headers = headers_of(contract, event_id=event_id or uuid4(), service="test", at=_moment())
+        headers = headers_of(contract, event_id=event_id or uuid4(), service="test", at=utc_now())
         # Without the broker's duplicate key: tests deliver twice on purpose.
         headers.pop("Nats-Msg-Id")
         await self.bus.publish(contract.subject(), contract.encode(), headers)
-
-
-def _moment() -> Any:
-    from seda_runtime.clock import utc_now
-
-    return utc_now()
-
-
-StartChat = Callable[..., Awaitable[Chat]]
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +278,19 @@ async def other_chat(
     """A second process beside `chat`, on the same database and broker."""
     async with run_chat(database, broker, keys) as running_chat:
         yield running_chat
+
+
+@pytest.fixture
+def knock() -> Callable[[Chat], Any]:
+    """`knock(chat)`: a socket that has not said hello."""
+    return open_socket
+
+
+@pytest.fixture
+def start_chat(database: ServiceDatabase, broker: str, keys: GatewayKeys) -> Callable[..., Any]:
+    """`start_chat(**settings)`: another process, with its own settings."""
+
+    def start(**changes: Any) -> Any:
+        return run_chat(database, broker, keys, **changes)
+
+    return start
