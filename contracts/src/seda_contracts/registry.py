@@ -71,6 +71,17 @@ REGISTRY = (
     _row(chat.ModerationActionTaken, "chat-realtime"),
 )
 
+
+class Consumer(msgspec.Struct, frozen=True, kw_only=True):
+    """How patient the broker is with one durable consumer."""
+
+    ack_wait_seconds: int = 30
+    ack_pending_max: int = 64
+
+
+CONSUMERS = {"crawler.jobs": Consumer(ack_wait_seconds=120, ack_pending_max=16)}
+"""Only what differs from the defaults of `Consumer`."""
+
 BY_TYPE = {entry.contract.TYPE: entry for entry in REGISTRY}
 
 

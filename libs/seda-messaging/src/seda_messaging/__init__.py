@@ -1,1 +1,23 @@
-"""Outbox, inbox and durable consumers on NATS JetStream."""
+"""Outbox, inbox and durable consumers on NATS JetStream.
+
+State and event commit together; delivery is at least once and ordered per key; a consumer's effect
+happens once because its inbox row commits with it.
+"""
+
+from seda_messaging.bus import Bus, BusUnavailable, KeyValueMirror
+from seda_messaging.consumer import PermanentFailure, Subscription
+from seda_messaging.inbox import Delivery, first_delivery
+from seda_messaging.lifespan import run_messaging
+from seda_messaging.outbox import Outbox
+
+__all__ = [
+    "Bus",
+    "BusUnavailable",
+    "Delivery",
+    "KeyValueMirror",
+    "Outbox",
+    "PermanentFailure",
+    "Subscription",
+    "first_delivery",
+    "run_messaging",
+]

@@ -1,0 +1,114 @@
+"""One Alembic environment for every service: own schema, own version table, one at a time.
+
+A service's `migrations/env.py` calls `run_env`; its command line and the tests call `upgrade`,
+`downgrade` and `check_drift`. The role is the schema's owner, never the application's.
+"""
+
+import asyncio
+import io
+from typing import Any
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from seda_db.database import async_url
+
+LOCK_TIMEOUT = "5s"
+STATEMENT_TIMEOUT = "300s"
+
+
+def run_env(metadata: MetaData) -> None:
+    """Run the migrations Alembic was asked for, or print them as SQL when it is offline."""
+    options = _options(metadata)
+    if context.is_offline_mode():
+        context.configure(dialect_name="postgresql", literal_binds=True, **options)
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+    url = context.config.get_main_option("sqlalchemy.url") or ""
+    asyncio.run(_run_online(url, options))
+
+
+def upgrade(package: str, owner_url: str, revision: str = "head") -> None:
+    command.upgrade(_config(package, owner_url), revision)
+
+
+def downgrade(package: str, owner_url: str, revision: str) -> None:
+    """For development and tests; production never goes back (expand and contract instead)."""
+    command.downgrade(_config(package, owner_url), revision)
+
+
+def check_drift(package: str, owner_url: str, metadata: MetaData) -> list[Any]:
+    """What differs between the tables in code and the migrated schema; empty when nothing does."""
+
+    async def compare() -> list[Any]:
+        engine = create_async_engine(async_url(owner_url), poolclass=pool.NullPool)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(_differences)
+        finally:
+            await engine.dispose()
+
+    def _differences(connection: Connection) -> list[Any]:
+        migration = MigrationContext.configure(connection, opts=_options(metadata))
+        return list(compare_metadata(migration, metadata))
+
+    return asyncio.run(compare())
+
+
+def _config(package: str, owner_url: str) -> Config:
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("sqlalchemy.url", owner_url.replace("%", "%%"))
+    return config
+
+
+def _options(metadata: MetaData) -> dict[str, Any]:
+    schema = metadata.schema
+
+    def own_schema_only(name: str | None, kind: str, parents: Any) -> bool:
+        del parents
+        return name == schema if kind == "schema" else True
+
+    def own_objects_only(obj: Any, name: str | None, kind: str, reflected: bool, _: Any) -> bool:
+        # Partitions and the version table exist only in the database.
+        is_own = not (kind == "table" and reflected and (name or "").startswith("alembic_version"))
+        return is_own and not (kind == "table" and reflected and "_p20" in (name or ""))
+
+    return {
+        "target_metadata": metadata,
+        "version_table_schema": schema,
+        "include_schemas": True,
+        "include_name": own_schema_only,
+        "include_object": own_objects_only,
+        "compare_type": True,
+        "transaction_per_migration": True,
+    }
+
+
+async def _run_online(url: str, options: dict[str, Any]) -> None:
+    engine = create_async_engine(async_url(url), poolclass=pool.NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+            await connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
+            # Two replicas may migrate at once: the second waits here, then finds nothing to do.
+            await connection.execute(
+                text("SELECT pg_advisory_lock(hashtext(:schema))"),
+                {"schema": f"migrate:{options['version_table_schema']}"},
+            )
+            await connection.commit()
+            await connection.run_sync(_migrate, options)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _migrate(connection: Connection, options: dict[str, Any]) -> None:
+    context.configure(connection=connection, **options)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,107 @@
+"""Create what a service needs at the broker: its streams and durable consumers, from the contracts.
+
+Run by `python -m <service> migrate`, so a service brings its own ground and needs no other first.
+"""
+
+import asyncio
+
+import nats
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+)
+from nats.js.errors import BadRequestError
+from seda_contracts.registry import CONSUMERS, Consumer, Entry, consumed_by, produced_by
+from seda_contracts.streams import DUPLICATE_WINDOW_SECONDS, STREAMS, Stream
+
+from seda_messaging.consumer import durable_name
+
+SERVER_DELIVERIES_MAX = 20
+"""Above the application's own limit of 8, so that the application always decides first."""
+
+
+async def provision(nats_url: str, service: str) -> None:
+    """Idempotent. Raises nats errors when the broker refuses a declaration."""
+    client = await nats.connect(nats_url, name=f"{service}-provision", connect_timeout=5)
+    try:
+        await provision_streams(client.jetstream(timeout=10), service)
+    finally:
+        await client.close()
+
+
+async def provision_streams(js: JetStreamContext, service: str) -> None:
+    needed = {e.stream.name for e in (*produced_by(service), *consumed_by(service))} | {"DLQ"}
+    for stream in STREAMS:
+        if stream.name in needed:
+            await _ensure_stream(js, stream)
+    for consumer, entries in consumers_of(service).items():
+        await _ensure_consumer(js, consumer, entries)
+
+
+def consumers_of(service: str) -> dict[str, list[Entry]]:
+    """Durable consumers of a service with the events each takes. One consumer, one stream."""
+    found: dict[str, list[Entry]] = {}
+    for entry in consumed_by(service):
+        for consumer in entry.consumers:
+            if consumer.startswith(f"{service}."):
+                found.setdefault(consumer, []).append(entry)
+    for consumer, entries in found.items():
+        if len({entry.stream.name for entry in entries}) != 1:
+            raise ValueError(f"{consumer} takes events of more than one stream")
+    return found
+
+
+def _config(stream: Stream) -> StreamConfig:
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.WORK_QUEUE if stream.work_queue else RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=stream.max_age_seconds,
+        max_msgs=stream.messages_max,
+        max_bytes=stream.bytes_max,
+        max_msgs_per_subject=1 if stream.latest_only else -1,
+        # A full queue refuses new work loudly; a full log forgets its oldest facts.
+        discard=DiscardPolicy.NEW if stream.work_queue else DiscardPolicy.OLD,
+        duplicate_window=DUPLICATE_WINDOW_SECONDS,
+        compression=StoreCompression.S2 if stream.compressed else StoreCompression.NONE,
+        num_replicas=1,
+        allow_direct=True,
+    )
+
+
+async def _ensure_stream(js: JetStreamContext, stream: Stream) -> None:
+    config = _config(stream)
+    try:
+        await js.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != 10058:  # "stream name already in use with a different configuration"
+            raise
+        await js.update_stream(config)
+
+
+async def _ensure_consumer(js: JetStreamContext, consumer: str, entries: list[Entry]) -> None:
+    limits = CONSUMERS.get(consumer, Consumer())
+    await js.add_consumer(
+        entries[0].stream.name,
+        ConsumerConfig(
+            durable_name=durable_name(consumer),
+            filter_subjects=sorted(entry.contract.subject_filter() for entry in entries),
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=limits.ack_wait_seconds,
+            max_deliver=SERVER_DELIVERIES_MAX,
+            max_ack_pending=limits.ack_pending_max,
+        ),
+    )
+
+
+def provision_now(nats_url: str, service: str) -> None:
+    asyncio.run(provision(nats_url, service))
