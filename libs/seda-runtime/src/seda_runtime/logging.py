@@ -54,10 +54,10 @@ def configure_logging(*, service: str, version: str, env: str, level: str) -> No
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=_StandardOutput,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _StandardOutputHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -72,6 +72,24 @@ def configure_logging(*, service: str, version: str, env: str, level: str) -> No
     root.setLevel(max(getattr(logging, level.upper()), logging.INFO))
     for noisy in ("httpx", "httpcore", "nats", "alembic", "asyncio", "_granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _StandardOutput:
+    """Writes to whatever standard output is at that moment: test runners and hosts replace it."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+class _StandardOutputHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _StandardOutput().msg(self.format(record))
 
 
 def _add_trace(_: Any, __: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

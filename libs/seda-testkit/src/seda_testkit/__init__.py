@@ -1,1 +1,4 @@
-"""Real PostgreSQL and NATS for development and tests, token maker, clients."""
+"""Real PostgreSQL and NATS without Docker, and what tests need to talk to a service.
+
+For development and tests only: nothing a service runs in production may import this package.
+"""

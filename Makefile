@@ -1,0 +1,62 @@
+# What a person or a CI job runs. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+RUNNER := $(BIN)/python -m seda_devrunner
+SOURCES := contracts libs services infra
+PACKAGES := $(notdir $(patsubst %/__init__.py,%,$(wildcard contracts/src/*/__init__.py libs/*/src/*/__init__.py services/*/src/*/__init__.py infra/*/src/*/__init__.py)))
+# s=chat-realtime names a service or a lib; anything else is taken as a path.
+WHAT := $(if $(s),$(firstword $(wildcard services/$(s) libs/$(s) infra/$(s)) $(s)),$(SOURCES))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install everything into .venv (nothing to do when it is current)
+	@sh infra/bootstrap.sh
+
+.PHONY: run demo status logs stop reset
+run: setup ## run the platform; Ctrl-C stops it, DETACH=1 leaves it in the background
+	@$(RUNNER) up $(if $(DETACH),--detach)
+demo: setup ## play the main flow with two people, and say what was measured
+	@$(RUNNER) demo
+status: setup ## what runs where (j=1 for JSON)
+	@$(RUNNER) status $(if $(j),--json)
+logs: setup ## follow the logs (s=service for one)
+	@$(RUNNER) logs --follow $(s)
+stop: setup ## stop the platform
+	@$(RUNNER) stop
+reset: setup ## stop, and forget all development data
+	@$(RUNNER) reset
+
+.PHONY: test
+test: setup ## run the tests on two workers (s=service, lib or path)
+	@$(BIN)/pytest -q -n 2 $(WHAT)
+
+.PHONY: check format-check lint types imports checks
+check: format-check lint types imports checks ## everything that is checked without running the product
+format-check: setup
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+lint: setup
+	@$(BIN)/ruff check --quiet $(SOURCES)
+types: setup
+	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+imports: setup
+	@$(BIN)/lint-imports
+checks: setup
+	@$(BIN)/pytest -q infra/checks
+fmt: setup ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+.PHONY: migrate lock shape clean
+migrate: setup ## bring the development database to the newest migrations
+	@$(RUNNER) migrate
+lock: setup ## resolve the dependencies anew and export every requirements.lock (UPGRADE=1: newest)
+	@sh infra/lock.sh $(if $(UPGRADE),--upgrade)
+shape: setup ## print the longest functions and files
+	@$(BIN)/python infra/checks/shape.py
+clean: ## remove caches and the environment; development data stays (make reset)
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""A block commits whole or not at all, and a lost server has one name."""
+
+from uuid import uuid4
+
+import pytest
+from seda_db import Database, DatabaseUnavailable, table_base
+from seda_testkit.postgres import EmbeddedPostgres
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Field
+
+
+async def count(database: Database, body: str) -> int:
+    async with database.begin() as tx:
+        found = await tx.execute(text("SELECT count(*) FROM note WHERE body = :b"), {"b": body})
+        return int(found.scalar_one())
+
+
+async def write(database: Database, body: str | None) -> None:
+    async with database.begin() as tx:
+        await tx.execute(text("INSERT INTO note VALUES (:b)"), {"b": body})
+
+
+async def test_a_block_that_ends_commits(database: Database) -> None:
+    body = str(uuid4())
+    await write(database, body)
+    assert await count(database, body) == 1
+
+
+async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    body = str(uuid4())
+    with pytest.raises(RuntimeError, match="no"):
+        async with database.begin() as tx:
+            await tx.execute(text("INSERT INTO note VALUES (:b)"), {"b": body})
+            raise RuntimeError("no")
+    assert await count(database, body) == 0
+
+
+async def test_an_isolation_level_may_be_asked_for_and_still_commits(database: Database) -> None:
+    body = str(uuid4())
+    async with database.begin(isolation="SERIALIZABLE") as tx:
+        level = (await tx.execute(text("SHOW transaction_isolation"))).scalar_one()
+        await tx.execute(text("INSERT INTO note VALUES (:b)"), {"b": body})
+    assert level == "serializable"
+    assert await count(database, body) == 1
+
+
+async def test_reads_of_one_block_see_one_moment_and_keep_nothing(database: Database) -> None:
+    body = str(uuid4())
+    query, values = text("SELECT count(*) FROM note WHERE body = :b"), {"b": body}
+    async with database.read() as tx:
+        before = (await tx.execute(query, values)).scalar_one()
+        await write(database, body)
+        after = (await tx.execute(query, values)).scalar_one()
+    assert (before, after) == (0, 0)
+    assert await count(database, body) == 1
+
+
+async def test_a_broken_rule_of_the_database_stays_its_own_error(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        await write(database, None)
+
+
+async def test_the_pool_says_when_it_is_empty_instead_of_waiting_for_ever(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seda_db.database.POOL_WAIT_SECONDS_MAX", 0.05)
+    database = Database(database_url, pool_size=1)
+    async with database.begin() as tx:
+        await tx.execute(text("SELECT 1"))
+        with pytest.raises(DatabaseUnavailable, match="in use"):
+            await write(database, "x")
+    await database.close()
+
+
+async def test_a_server_that_is_gone_is_unavailable_and_one_that_is_back_serves(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    server = EmbeddedPostgres()
+    server.start()
+    database = Database(server.admin_url)
+    assert await database.ping()
+    await database.close()
+    server.stop()
+    assert not await database.ping()
+    with pytest.raises((DatabaseUnavailable, OSError)):
+        await write(database, "x")
+    await database.close()
+
+
+def test_two_services_in_one_process_do_not_share_metadata() -> None:
+    one, other = table_base("one"), table_base("other")
+
+    class Thing(one, table=True):  # type: ignore[valid-type,misc,call-arg]
+        __tablename__ = "thing"
+        id: int = Field(primary_key=True)
+
+    assert list(one.metadata.tables) == ["one.thing"]
+    assert list(other.metadata.tables) == []

@@ -1,0 +1,80 @@
+"""Pytest fixtures. A service's tests/conftest.py says `pytest_plugins = ["seda_testkit.plugin"]`.
+
+Under pytest-xdist every worker is a process, so session fixtures are one server per worker.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from seda_testkit.databases import DatabaseFactory, ServiceDatabase
+from seda_testkit.keys import GatewayKeys
+from seda_testkit.nats import EmbeddedNats
+from seda_testkit.postgres import EmbeddedPostgres
+
+IDENTITY_HEADER = "X-Seda-Identity"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A real PostgreSQL server that forgets everything."""
+    with EmbeddedPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[EmbeddedNats]:
+    """A real NATS server with JetStream, shared by the tests of this worker."""
+    with EmbeddedNats() as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_nats() -> Iterator[EmbeddedNats]:
+    """A NATS server of this test alone: cheaper than deleting streams, and surer."""
+    with EmbeddedNats() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_factory(postgres: EmbeddedPostgres) -> DatabaseFactory:
+    return DatabaseFactory(postgres)
+
+
+@pytest.fixture(scope="module")
+def service_database(
+    database_factory: DatabaseFactory,
+) -> Iterator[Callable[[str, str], ServiceDatabase]]:
+    """`service_database("crawler", "crawler")`: this module's migrated database of that service.
+
+    Asking twice gives the same one; `await database.delete_rows()` empties it between tests.
+    """
+    made: dict[tuple[str, str], ServiceDatabase] = {}
+
+    def get(package: str, schema: str) -> ServiceDatabase:
+        if (package, schema) not in made:
+            made[package, schema] = database_factory.clone(package, schema)
+        return made[package, schema]
+
+    yield get
+    for database in made.values():
+        database_factory.drop(database)
+
+
+@pytest.fixture(scope="session")
+def keys() -> Iterator[GatewayKeys]:
+    """Signing keys of a pretended gateway, published at `keys.gateway_url`."""
+    signing = GatewayKeys()
+    yield signing
+    signing.close()
+
+
+@pytest.fixture(scope="session")
+def identity_headers(keys: GatewayKeys) -> Callable[..., dict[str, str]]:
+    """`identity_headers(service, method, path, user_id=None, role="USER")` for one request."""
+
+    def headers(service: str, method: str, path: str, **options: Any) -> dict[str, str]:
+        return {IDENTITY_HEADER: keys.identity(service, method, path, **options)}
+
+    return headers

@@ -1,0 +1,1 @@
+pytest_plugins = ["seda_testkit.plugin"]

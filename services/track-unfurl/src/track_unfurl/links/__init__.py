@@ -1,0 +1,1 @@
+"""What a pasted link means, decided without any request."""

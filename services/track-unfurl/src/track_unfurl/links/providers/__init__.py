@@ -1,0 +1,21 @@
+"""One small file per catalogue. A new provider is a file and a row here."""
+
+from track_unfurl.links.providers import (
+    apple_music,
+    bandcamp,
+    deezer,
+    soundcloud,
+    spotify,
+    tidal,
+    youtube,
+)
+
+PROVIDERS = (
+    spotify.PROVIDER,
+    youtube.PROVIDER,
+    apple_music.PROVIDER,
+    soundcloud.PROVIDER,
+    bandcamp.PROVIDER,
+    deezer.PROVIDER,
+    tidal.PROVIDER,
+)
