@@ -167,6 +167,7 @@ class KeyValueMirror:
         self._bucket = bucket
         self._ttl_seconds = ttl_seconds
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.values: dict[str, bytes] = {}
 
     async def open(self) -> None:
@@ -180,6 +181,9 @@ class KeyValueMirror:
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
+        # Python 3.11's wait_for returns its result instead of being cancelled when both happen at
+        # once; the flag makes the loops end then too.
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -202,7 +206,7 @@ class KeyValueMirror:
             self.values[key] = entry.value
 
     async def _follow(self) -> None:
-        while True:
+        while not self._closing:
             reconnected = self._bus.reconnected()
             try:
                 store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
@@ -214,7 +218,7 @@ class KeyValueMirror:
             await asyncio.sleep(REWATCH_SECONDS)
 
     async def _until_reconnect(self, watcher: Any, reconnected: asyncio.Event) -> None:
-        while not reconnected.is_set():
+        while not (reconnected.is_set() or self._closing):
             try:
                 update = await watcher.updates(timeout=REWATCH_SECONDS)
             except (TimeoutError, NatsError):

@@ -1,4 +1,4 @@
-"""serve, migrate, describe; and rotate-keys, which turns the rings in AUTH_KEYSET_DIR by one step."""
+"""serve, migrate, describe; and rotate-keys: turn the rings in AUTH_KEYSET_DIR by one step."""
 
 import os
 import sys

@@ -51,7 +51,7 @@ def surround(app: ASGIApp, *, cors_origins: Sequence[str]) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        http: HTTPScope = scope  # type: ignore[assignment]
+        http: HTTPScope = scope
         headers = dict(http["headers"])
         origin = headers.get(b"origin")
         send = _with_headers(

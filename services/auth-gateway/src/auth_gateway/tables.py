@@ -1,6 +1,7 @@
 """Every table of the schema `auth`. The e-mail address lives here and nowhere else."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from seda_db import table_base
@@ -17,9 +18,14 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-Table = table_base("auth")
+if TYPE_CHECKING:
+    # The type checker cannot follow a base class that a function makes.
+    class Table(SQLModel): ...
+
+else:
+    Table = table_base("auth")
 
 
 class AccountRow(Table, table=True):

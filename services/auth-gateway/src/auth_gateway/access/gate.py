@@ -67,7 +67,7 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        http: HTTPScope = scope  # type: ignore[assignment]
+        http: HTTPScope = scope
         required = requirement_of(http)
         if required is None:
             await self._app(scope, receive, send)

@@ -3,16 +3,18 @@
 import base64
 import binascii
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post, put
-from litestar.params import FromPath, FromQuery, JSONBody, NamedDependency, Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from seda_db import Database
 from seda_identity import Policy, Principal, Role
 
 from auth_gateway.accounts import operations, store
+from auth_gateway.accounts.domain import Role as AccountRole
 from auth_gateway.accounts.domain import (
     SignupClosed,
     WrongCredentials,
@@ -21,7 +23,6 @@ from auth_gateway.accounts.domain import (
     check_password_length,
     normal_email,
 )
-from auth_gateway.accounts.domain import Role as AccountRole
 from auth_gateway.accounts.hashing import PasswordHashing
 from auth_gateway.accounts.operations import RoleStanding
 from auth_gateway.keys.signing import Signer
@@ -91,7 +92,7 @@ class AdminAccounts(msgspec.Struct, frozen=True, kw_only=True):
     policy=Policy("account:create", role=Role.ANYONE, limit="auth"),
 )
 async def sign_up(
-    request: Request[None, None, None],
+    request: Request[Any, Any, Any],
     data: JSONBody[NewAccount],
     settings: NamedDependency[Settings],
     db: NamedDependency[Database],
@@ -126,7 +127,7 @@ async def sign_up(
     policy=Policy("session:create", role=Role.ANYONE, limit="auth"),
 )
 async def log_in(
-    request: Request[None, None, None],
+    request: Request[Any, Any, Any],
     data: JSONBody[Login],
     settings: NamedDependency[Settings],
     db: NamedDependency[Database],
@@ -227,7 +228,7 @@ async def change_role(
 async def list_accounts(
     principal: NamedDependency[Principal],
     db: NamedDependency[Database],
-    limit: Annotated[FromQuery[int], Parameter(ge=1, le=100)] = PAGE_ROWS_DEFAULT,
+    limit: FromQuery[Annotated[int, Parameter(ge=1, le=100)]] = PAGE_ROWS_DEFAULT,
     cursor: FromQuery[str | None] = None,
     email: FromQuery[str | None] = None,
 ) -> AdminAccounts:
@@ -255,7 +256,7 @@ def tokens_for(
     return answer_with_tokens(grant, signer, now=keeping.now(), ttl=ttl)
 
 
-def user_agent_of(request: Request[None, None, None]) -> str:
+def user_agent_of(request: Request[Any, Any, Any]) -> str:
     """For the list of one's own sessions; unprintable letters would not be readable there."""
     text = request.headers.get("user-agent", "")
     return "".join(letter for letter in text if letter.isprintable())

@@ -15,6 +15,7 @@ from pyreqwest.response import Response as ServiceAnswer
 from seda_runtime.logging import get_logger
 
 from auth_gateway.docs.domain import merge
+from auth_gateway.proxy.domain import Service
 
 log = get_logger(__name__)
 FRESH_SECONDS = 60.0
@@ -44,7 +45,7 @@ class DocumentFetcher:
     A service that does not answer is left out until it does; what it said before is kept.
     """
 
-    def __init__(self, client: Client, upstreams: Mapping[str, str]) -> None:
+    def __init__(self, client: Client, upstreams: Mapping[Service, str]) -> None:
         self._client = client
         self._upstreams = upstreams
         self._held: dict[str, dict[str, Any]] = {}
@@ -60,7 +61,7 @@ class DocumentFetcher:
                     self._fetched_at = time.monotonic()
         return {name: self._held[name] for name in sorted(self._held)}
 
-    async def _fetch(self, service: str) -> tuple[str, dict[str, Any] | None]:
+    async def _fetch(self, service: Service) -> tuple[str, dict[str, Any] | None]:
         url = f"{self._upstreams[service].rstrip('/')}/openapi.json"
         try:
             async with self._client.get(url).build_streamed() as answer:

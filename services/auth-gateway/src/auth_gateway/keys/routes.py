@@ -3,7 +3,7 @@
 from typing import Any
 
 from litestar import Response, get
-from litestar.params import NamedDependency
+from litestar.di import NamedDependency
 
 from auth_gateway.keys.signing import Signer
 

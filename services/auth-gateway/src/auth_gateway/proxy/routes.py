@@ -51,7 +51,7 @@ def proxy_mounts(proxying: Proxying) -> list[ASGIRouteHandler]:
         await _pass_on(proxying, http, receive, send)
 
     paths = [API_PREFIX + route.prefix for route in ROUTES]
-    return [asgi(paths, is_mount=True, opt={"proxied": True})(pass_on)]
+    return [asgi(paths, is_mount=True, copy_scope=False, opt={"proxied": True})(pass_on)]
 
 
 async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from litestar import post
-from litestar.params import NamedDependency
+from litestar.di import NamedDependency
 from seda_identity import Policy, Principal
 from seda_runtime.ids import uuid7
 
@@ -20,7 +20,7 @@ TICKET_SECONDS = 30
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """Open `url` as a WebSocket and send `ticket` in the first frame, within `expires_in` seconds."""
+    """Open `url` as a WebSocket; send `ticket` in its first frame within `expires_in` seconds."""
 
     url: str
     ticket: str

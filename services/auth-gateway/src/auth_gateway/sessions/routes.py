@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, post
-from litestar.params import FromPath, JSONBody, NamedDependency
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from seda_db import Database
 from seda_identity import Policy, Principal, Role
 
