@@ -30,9 +30,9 @@ class Service:
         return self.folder / "src" / self.package
 
     @property
-    def begun(self) -> bool:
-        """False while the package is an empty placeholder; then there is nothing to check in it."""
-        return any(path.stem != "__init__" for path in self.source.rglob("*.py"))
+    def assembled(self) -> bool:
+        """False while parts of the package exist but nothing starts them yet."""
+        return (self.source / "app.py").is_file()
 
 
 @pytest.fixture(scope="session")

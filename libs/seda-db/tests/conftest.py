@@ -9,8 +9,6 @@ import pytest
 from seda_db import Database
 from seda_testkit.postgres import EmbeddedPostgres
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 
 @pytest.fixture(scope="module")
 def database_url(postgres: EmbeddedPostgres) -> str:

@@ -19,8 +19,6 @@ from seda_testkit.postgres import EmbeddedPostgres
 from sqlalchemy import Column, Integer, MetaData, String, Table
 from sqlalchemy.ext.asyncio import create_async_engine
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 SCHEMA = "example"
 metadata = MetaData(schema=SCHEMA)
 add_messaging_tables(metadata)

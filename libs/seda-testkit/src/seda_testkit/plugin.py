@@ -1,4 +1,4 @@
-"""Pytest fixtures. A service's tests/conftest.py says `pytest_plugins = ["seda_testkit.plugin"]`.
+"""Pytest fixtures, loaded for every test by `addopts` in the root pyproject.toml.
 
 Under pytest-xdist every worker is a process, so session fixtures are one server per worker.
 """

@@ -59,6 +59,10 @@ def schemas_sql(schemas: Iterable[str]) -> str:
         "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
         "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', "
         "current_database()); END $$;",
+        # Extensions belong to the database's administrator; a schema owner may only use them.
+        "CREATE SCHEMA IF NOT EXISTS extensions;",
+        "GRANT USAGE ON SCHEMA extensions TO PUBLIC;",
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;",
     ]
     for schema in schemas:
         owner, app = role_names(schema)

@@ -1,0 +1,61 @@
+"""Print infra/docs/events.md from the contracts: what is published, by whom, for whom, how long.
+
+`.venv/bin/python infra/checks/events_page.py > infra/docs/events.md`
+"""
+
+import msgspec
+from seda_contracts.registry import REGISTRY, Entry
+from seda_contracts.streams import DAY_SECONDS, STREAMS, Stream
+
+KINDS = {"evt": "Events", "cmd": "Commands", "state": "Snapshots"}
+MEANINGS = {
+    "evt": "Facts that happened. Delivered at least once, in order per key.",
+    "cmd": "Work for exactly one service; removed from its queue when done.",
+    "state": "The latest state of one thing; older ones are forgotten.",
+}
+
+
+def retention(stream: Stream) -> str:
+    if stream.work_queue:
+        return f"until done, at most {stream.max_age_seconds // DAY_SECONDS} days"
+    if stream.latest_only:
+        return "the latest per subject"
+    return f"{stream.max_age_seconds // DAY_SECONDS} days"
+
+
+def event_row(entry: Entry) -> str:
+    contract = entry.contract
+    fields = ", ".join(field.name for field in msgspec.structs.fields(contract))
+    consumers = ", ".join(entry.consumers) or "–"
+    personal = "yes" if entry.personal_data else ""
+    return (
+        f"| `{contract.TYPE}` | {contract.KEY} | {entry.producer} | {consumers} "
+        f"| {entry.stream.name} | {personal} | {fields} |"
+    )
+
+
+def page() -> str:
+    lines = [
+        "# Events",
+        "",
+        "Written by `infra/checks/events_page.py` from the contracts; a test compares.",
+        "The subject is `seda.<kind>.<type>.<key>`, the CloudEvents attributes travel as `ce-*`",
+        "headers, the body is the data as JSON. How to change one: "
+        "[contracts/README.md](../../contracts/README.md).",
+    ]
+    for kind, title in KINDS.items():
+        prefix = f"seda.{kind}."
+        entries = [e for e in REGISTRY if e.contract.subject_filter().startswith(prefix)]
+        lines += ["", f"## {title}", "", MEANINGS[kind], ""]
+        lines.append("| type | key | producer | consumers | stream | personal data | fields |")
+        lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+        lines += [event_row(entry) for entry in entries]
+    lines += ["", "## Streams", "", "| stream | subjects | kept |", "| --- | --- | --- |"]
+    for stream in STREAMS:
+        subjects = ", ".join(f"`{subject}`" for subject in stream.subjects)
+        lines.append(f"| {stream.name} | {subjects} | {retention(stream)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,69 @@
+"""Charts and compose set what a service reads, all of it that has no default, and nothing else.
+
+A misspelt variable is the quietest bug there is: everything starts, with the default.
+"""
+
+import importlib
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from seda_runtime.settings import MigrateSettings, ServiceSettings
+
+OF_THE_CHART = {"VERSION", "PORT", "METRICS_PORT", "SHUTDOWN_GRACE_SECONDS"}
+"""Set by the library chart for every service."""
+
+
+def settings_of(package: str) -> type[ServiceSettings]:
+    module = importlib.import_module(f"{package}.settings")
+    kinds = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, ServiceSettings)
+        and kind is not ServiceSettings
+    ]
+    # A service without settings of its own may use the common ones as they are.
+    return kinds[0] if kinds else ServiceSettings
+
+
+def disagreements(kind: type[msgspec.Struct], told: set[str]) -> list[str]:
+    fields = {field.name.upper(): field.required for field in msgspec.structs.fields(kind)}
+    unread = [f"{name} is set, and nobody reads it" for name in sorted(told - fields.keys())]
+    required = {name for name, is_required in fields.items() if is_required}
+    return unread + [f"{name} is required and not set" for name in sorted(required - told)]
+
+
+def chart_variables(root: Any, name: str) -> set[str]:
+    values = yaml.safe_load((root / "helm" / name / "values.yaml").read_text())["service"]
+    socket = {"SOCKET_PORT"} if values["ports"].get("socket") else set()
+    return OF_THE_CHART | socket | values["env"].keys() | values["secrets"].keys()
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_chart_and_compose_set_what_the_service_reads(root, services, index: int) -> None:
+    service = services[index]
+    if not service.assembled:
+        return
+    kind = settings_of(service.package)
+    assert disagreements(kind, chart_variables(root, service.name)) == [], f"helm/{service.name}"
+    compose = yaml.safe_load((root / "compose.yaml").read_text())["services"]
+    assert disagreements(kind, set(compose[service.name]["environment"])) == [], "compose.yaml"
+
+
+def test_migrations_are_told_what_they_read(root, services) -> None:
+    compose = yaml.safe_load((root / "compose.yaml").read_text())["services"]
+    for service in services:
+        told = set(compose[f"{service.name}-migrate"]["environment"])
+        assert disagreements(MigrateSettings, told) == [], f"{service.name} in compose.yaml"
+        values = yaml.safe_load((root / "helm" / service.name / "values.yaml").read_text())
+        told = set(values["service"]["migration"]["secrets"])
+        assert disagreements(MigrateSettings, told) == [], f"helm/{service.name}"
+
+
+def test_a_misspelt_and_a_missing_variable_would_be_seen() -> None:
+    assert disagreements(MigrateSettings, {"NATS_URL", "DATABASE_OWNERS_URL"}) == [
+        "DATABASE_OWNERS_URL is set, and nobody reads it",
+        "DATABASE_OWNER_URL is required and not set",
+    ]

@@ -1,1 +1,0 @@
-pytest_plugins = ["seda_testkit.plugin"]

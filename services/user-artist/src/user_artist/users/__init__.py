@@ -1,0 +1,1 @@
+"""Listeners: one profile per account."""
