@@ -4,15 +4,19 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 POLL_SECONDS = 0.02
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], *, timeout_seconds: float = 5.0
-) -> T:
+    condition: Callable[[], Awaitable[T | None]], *, timeout_seconds: float = 5.0
+) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T | None], *, timeout_seconds: float = 5.0) -> T: ...
+async def eventually(condition: Callable[[], Any], *, timeout_seconds: float = 5.0) -> Any:
     """Ask until the answer is truthy and return it.
 
     An AssertionError counts as "not yet", so a condition may assert and its message survives.
@@ -21,7 +25,7 @@ async def eventually(
     deadline = time.monotonic() + timeout_seconds
     while True:
         last_error: AssertionError | None = None
-        answer: T | None = None
+        answer: Any = None
         try:
             given = condition()
             answer = await given if inspect.isawaitable(given) else given

@@ -83,12 +83,13 @@ class EmbeddedPostgres:
         self._stop_survivor()
         deadline = time.monotonic() + START_SECONDS_MAX
         ports_tried = 0
-        while True:
-            self.port = _free_port()
-            if self._launch(deadline):
-                return
+        # A restart keeps the port, because those who know it are still there.
+        self.port = self.port or _free_port()
+        while not self._launch(deadline):
             said = self._log_tail()
-            ports_tried += PORT_TAKEN in said
+            if PORT_TAKEN in said:
+                ports_tried += 1
+                self.port = _free_port()
             may_retry = any(text in said for text in STILL_IN_USE) or PORT_TAKEN in said
             if not may_retry or ports_tried > PORT_ATTEMPTS_MAX or time.monotonic() > deadline:
                 self._discard_socket_folder()

@@ -1,0 +1,68 @@
+"""Run every service's `migrate`, and not again while nothing it reads has changed."""
+
+import asyncio
+import hashlib
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from pathlib import Path
+
+from seda_devrunner.checkout import ROOT, Service, StateFolder
+from seda_devrunner.wiring import Wiring, migrate_environment
+
+READ_BY_MIGRATE = (
+    "contracts/src/**/*.py",
+    "libs/seda-db/src/**/*.py",
+    "libs/seda-messaging/src/**/*.py",
+    "services/*/src/**/migrations/**/*.py",
+)
+
+
+class MigrationFailed(Exception):
+    """One or more services could not migrate; the message holds what they said."""
+
+
+def fingerprint(wiring: Wiring, root: Path = ROOT) -> str:
+    """Changes with any file a migration reads, and with the servers it was applied to."""
+    digest = hashlib.sha256()
+    for pattern in READ_BY_MIGRATE:
+        for file in sorted(root.glob(pattern)):
+            digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
+    for place in ("postgres/data/PG_VERSION", "nats/store"):
+        # Born with the server's data: a server that was reset has another.
+        born = wiring.state.path / place
+        digest.update(str(born.stat().st_ino if born.exists() else wiring.nats_url).encode())
+    return digest.hexdigest()
+
+
+def is_migrated(state: StateFolder, wiring: Wiring) -> bool:
+    return state.migrated.exists() and state.migrated.read_text() == fingerprint(wiring)
+
+
+async def migrate_all(state: StateFolder, wiring: Wiring) -> None:
+    """All services at once: none needs another's schema. Raises MigrationFailed."""
+    state.migrated.unlink(missing_ok=True)
+    answers = await asyncio.gather(*(_migrate(service, wiring) for service in wiring.services))
+    problems = [answer for answer in answers if answer]
+    if problems:
+        raise MigrationFailed("\n".join(problems))
+    state.migrated.write_text(fingerprint(wiring))
+
+
+async def _migrate(service: Service, wiring: Wiring) -> str | None:
+    """None, or what the service said before it failed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        service.package,
+        "migrate",
+        env=migrate_environment(service, wiring),
+        cwd=ROOT,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode == 0:
+        return None
+    said = "\n".join(output.decode(errors="replace").splitlines()[-20:])
+    return f"{service.name} could not migrate. It said last:\n{said}"

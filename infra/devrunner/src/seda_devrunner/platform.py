@@ -1,0 +1,122 @@
+"""The whole platform as one thing: start it, look at it, stop it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seda_testkit.provision import provision
+
+from seda_devrunner.checkout import Service, StateFolder, load_secrets
+from seda_devrunner.logbook import LogBook
+from seda_devrunner.memory import memory_bytes
+from seda_devrunner.migrating import is_migrated, migrate_all
+from seda_devrunner.servers import Servers
+from seda_devrunner.supervision import Supervised
+from seda_devrunner.wiring import Wiring, demosites_program, service_program, wire
+
+Say = Callable[[str], None]
+
+
+class Platform:
+    """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way."""
+
+    def __init__(
+        self,
+        services: tuple[Service, ...],
+        state: StateFolder,
+        env: Mapping[str, str],
+        *,
+        say: Say,
+    ) -> None:
+        self._services = services
+        self._state = state
+        self._say = say
+        self._started_at = time.monotonic()
+        self.logs = LogBook(state.logs)
+        self.servers = Servers(state, env, self.logs)
+        self.programs: list[Supervised] = []
+        self.wiring: Wiring | None = None
+
+    async def start(self) -> Wiring:
+        """Returns when everything is ready. Raises StartFailed, MigrationFailed and the launchers'
+        errors; what had started by then is stopped by `stop`.
+        """
+        wiring = await self.start_servers()
+        if not is_migrated(self._state, wiring):
+            self._say("applying migrations")
+            await migrate_all(self._state, wiring)
+        # The gateway comes first in the list and last here: the edge opens when the rest is there.
+        programs = [demosites_program(wiring)]
+        programs += [service_program(service, wiring) for service in reversed(wiring.services)]
+        self.programs = [Supervised(program, self.logs) for program in programs]
+        self._say("starting " + ", ".join(program.name for program in programs))
+        await asyncio.gather(*(program.start() for program in self.programs))
+        return wiring
+
+    async def start_servers(self) -> Wiring:
+        """Only what holds data, with its roles and schemas."""
+        services = self._services
+        secrets = load_secrets(self._state, services)
+        if self.servers.embedded:
+            self._say("starting " + " and ".join(w.name for w in self.servers.embedded))
+        self.servers.start()
+        self.servers.watch()
+        await provision(
+            self.servers.admin_url, [service.schema for service in services], secrets.passwords
+        )
+        self.wiring = wire(
+            services,
+            admin_url=self.servers.admin_url,
+            nats_url=self.servers.nats_url,
+            secrets=secrets,
+            state=self._state,
+        )
+        for line in self.wiring.moved():
+            self._say(line)
+        return self.wiring
+
+    async def stop(self) -> None:
+        """Edges first, data last. The grace of all programs runs at the same time."""
+        for program in reversed(self.programs):
+            program.ask_to_stop()
+        await asyncio.gather(*(program.stop() for program in reversed(self.programs)))
+        await self.servers.stop()
+        self.logs.close()
+
+    @property
+    def up_seconds(self) -> float:
+        return time.monotonic() - self._started_at
+
+    async def snapshot(self) -> list[dict[str, Any]]:
+        """One row per server and program, asked at this moment."""
+        rows = [
+            _row(
+                watched.name,
+                "ready" if watched.server.is_running() else "ended",
+                watched.url,
+                watched.server.pid,
+                watched.restarts,
+            )
+            for watched in self.servers.embedded
+        ]
+        ready = await asyncio.gather(*(program.is_ready() for program in self.programs))
+        for program, is_ready in zip(self.programs, ready, strict=True):
+            state = "not ready" if program.state == "ready" and not is_ready else program.state
+            rows.append(
+                _row(
+                    program.program.name, state, program.program.url, program.pid, program.restarts
+                )
+            )
+        return rows
+
+
+def _row(name: str, state: str, url: str, pid: int | None, restarts: int) -> dict[str, Any]:
+    return {
+        "service": name,
+        "state": state,
+        "url": url,
+        "pid": pid,
+        "memory_bytes": memory_bytes(pid) if pid is not None else None,
+        "restarts": restarts,
+    }

@@ -1,0 +1,24 @@
+"""Ports of this run: the wished one where it is free, otherwise one the kernel gives."""
+
+import socket
+
+
+def choose_port(wished: int) -> int:
+    return wished if wished and _is_free(wished) else free_port()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # Connections of a platform stopped a moment ago do not make the port taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
