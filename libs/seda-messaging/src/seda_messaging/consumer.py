@@ -95,17 +95,24 @@ class _Worker:
             while still_wanted() and not reconnected.is_set():
                 await self._slots.acquire()
                 self._slots.release()
-                fetch = asyncio.create_task(_fetch(subscription, self._batch()))
-                await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if not fetch.done():
-                    fetch.cancel()
-                    await asyncio.gather(fetch, return_exceptions=True)
-                    return
-                for message in fetch.result():
+                for message in await self._poll(subscription, watch):
                     await self._start(message)
         finally:
             watch.cancel()
             await _quietly(subscription.unsubscribe())
+
+    async def _poll(
+        self, subscription: JetStreamContext.PullSubscription, watch: asyncio.Task[Any]
+    ) -> list[Msg]:
+        """One long poll, given up when the connection is remade or we are told to stop."""
+        fetch = asyncio.create_task(_fetch(subscription, self._batch()))
+        try:
+            await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not fetch.done():
+                fetch.cancel()
+                await asyncio.gather(fetch, return_exceptions=True)
+        return [] if fetch.cancelled() else fetch.result()
 
     async def drain(self) -> None:
         if self._tasks:
