@@ -25,6 +25,7 @@ from seda_runtime.logging import get_logger
 from sqlalchemy import Table
 
 from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.cancellation import still_wanted
 from seda_messaging.inbox import Delivery
 
 log = get_logger(__name__)
@@ -62,7 +63,7 @@ async def consume(
     worker = _Worker(bus, inbox, subscriptions)
     consumer = subscriptions[0].consumer
     try:
-        while True:
+        while still_wanted():
             reconnected = bus.reconnected()
             try:
                 await worker.pull(stream, durable_name(consumer), reconnected)
@@ -91,7 +92,7 @@ class _Worker:
         subscription = await self._bus.js.pull_subscribe_bind(durable=durable, stream=stream)
         watch = asyncio.create_task(reconnected.wait())
         try:
-            while not reconnected.is_set():
+            while still_wanted() and not reconnected.is_set():
                 await self._slots.acquire()
                 self._slots.release()
                 fetch = asyncio.create_task(_fetch(subscription, self._batch()))
