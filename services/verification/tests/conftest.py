@@ -13,7 +13,6 @@ from litestar import Litestar
 from nats.js import JetStreamContext
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
-from seda_contracts.events.crawl import ClaimCodeMark, CrawlPageFetched, MarkPlace
 from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_messaging import Outbox
@@ -150,22 +149,6 @@ def begin_check(db: Database, claims: Claims) -> Callable[..., Any]:
             )
 
     return make
-
-
-def page(job_id: UUID, *marks: tuple[str, MarkPlace], **facts: Any) -> CrawlPageFetched:
-    """What the crawler says of PAGE; `facts` replace its fields."""
-    told: dict[str, Any] = {
-        "job_id": job_id,
-        "url": PAGE,
-        "final_url": PAGE,
-        "redirect_urls": [],
-        "outcome": "ok",
-        "status_code": 200,
-        "content_sha256": "ab" * 32,
-        "marks": [ClaimCodeMark(code=code, place=place) for code, place in marks],
-        "fetched_at": NOON,
-    }
-    return CrawlPageFetched(**(told | facts))
 
 
 @pytest.fixture(scope="session")

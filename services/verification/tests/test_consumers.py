@@ -122,6 +122,30 @@ async def test_the_code_on_another_page_waits_for_a_person(
     assert not passed.automatic
 
 
+async def test_a_reviewer_sees_what_the_last_check_saw(
+    submit: Make, begin_check: Make, answered: Make, calling: Make
+) -> None:
+    other = "https://nova.example/news"
+    claim, code = await submit(uuid7(), other)
+    await answered(
+        page((await begin_check(claim)).job_id, code, marks=[], url=other, final_url=other)
+    )
+    await answered(
+        page((await begin_check(claim)).job_id, code, "meta_tag", url=other, final_url=other)
+    )
+    admin = calling(user_id=uuid7(), role="ADMIN")
+    (item,) = (await admin("GET", "/admin/verification/requests")).json()["items"]
+    assert item["target_listed"] is False
+    assert item["evidence"] == {
+        "checked_at": "2026-11-20T12:00:00Z",
+        "reason_code": "found",
+        "place": "meta_tag",
+        "final_url": other,
+        "status_code": 200,
+        "content_sha256": "ab" * 32,
+    }
+
+
 async def test_a_page_that_proved_another_artist_waits_for_a_person(
     submit: Make, begin_check: Make, answered: Make, status_of: Make
 ) -> None:

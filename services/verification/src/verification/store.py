@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -144,12 +144,12 @@ async def checks_since(tx: AsyncSession, claim_id: UUID, since: datetime) -> Seq
 
 
 async def last_checks(tx: AsyncSession, claim_ids: Sequence[UUID]) -> dict[UUID, CheckRow]:
-    """The latest finished check of each claim that has one."""
+    """The latest finished check of each claim that has one; job ids are made in time order."""
     query = (
         select(CheckRow)
         .where(col(CheckRow.claim_id).in_(claim_ids), col(CheckRow.finished_at).is_not(None))
-        .order_by(col(CheckRow.claim_id), col(CheckRow.started_at).desc())
-        .distinct(col(CheckRow.claim_id))
+        .order_by(col(CheckRow.claim_id), col(CheckRow.job_id).desc())
+        .ext(distinct_on(col(CheckRow.claim_id)))
     )
     return {check.claim_id: check for check in await tx.scalars(query)}
 
