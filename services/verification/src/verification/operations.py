@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from seda_contracts.base import Event
 from seda_contracts.events.crawl import CrawlFetch, host_key
 from seda_contracts.events.verification import (
     VerificationApproved,
@@ -176,7 +175,9 @@ async def start_check(
     job_id = uuid7()
     store.add_check(tx, CheckRow(job_id=job_id, claim_id=claim.id, started_at=now))
     actor = Actor(kind="user", id=user_id)
-    moved = await _move(tx, claims, claim, "checking", actor, reason_code="check", job_id=job_id)
+    moved = await _move(
+        tx, claims, claim, "checking", actor, reason_code="check_started", job_id=job_id
+    )
     target = normal_target(claim.target_url)
     fetch = CrawlFetch(
         job_id=job_id,
@@ -268,12 +269,10 @@ async def record_page(
     content_sha256: str | None,
 ) -> None:
     """Take the crawler's answer to one check. An answer to anybody else's job is left alone."""
-    check = await store.check_of_job(tx, job_id)
-    if check is None:
+    found = await store.check_of_job(tx, job_id)
+    if found is None or found[1].finished_at is not None:
         return
-    claim = await store.claim_for_change(tx, check.claim_id)
-    if claim is None or check.finished_at is not None:
-        return
+    claim, check = found
     target = normal_target(claim.target_url)
     verdict = judge(report, target=target, digest=claim.code_sha256)
     check.place = verdict.place
@@ -285,12 +284,10 @@ async def record_page(
 
 async def record_failure(tx: AsyncSession, claims: Claims, *, job_id: UUID, blocked: bool) -> None:
     """The crawler gave up without seeing the page: nothing is known, no attempt is used."""
-    check = await store.check_of_job(tx, job_id)
-    if check is None:
+    found = await store.check_of_job(tx, job_id)
+    if found is None or found[1].finished_at is not None:
         return
-    claim = await store.claim_for_change(tx, check.claim_id)
-    if claim is None or check.finished_at is not None:
-        return
+    claim, check = found
     reason: Literal["blocked", "unreachable"] = "blocked" if blocked else "unreachable"
     await _conclude(tx, claims, claim, check, Verdict(reason=reason, conclusive=False))
 
@@ -460,18 +457,15 @@ async def expire_overdue(tx: AsyncSession, claims: Claims, *, limit: int) -> int
 
 async def give_up_unanswered(tx: AsyncSession, claims: Claims, *, limit: int) -> int:
     """Free the claims whose check brought no answer; the attempt is given back."""
-    unanswered = await store.unanswered_claims(tx, claims.now() - CHECK_WAIT_MAX, limit)
-    for claim in unanswered:
-        check = await store.check_of_job(tx, claim.job_id) if claim.job_id else None
-        if check is None:
-            raise RuntimeError(f"claim {claim.id} is being checked by no check")
+    unanswered = await store.unanswered_checks(tx, claims.now() - CHECK_WAIT_MAX, limit)
+    for claim, check in unanswered:
         await _conclude(tx, claims, claim, check, Verdict(reason="unreachable", conclusive=False))
     return len(unanswered)
 
 
 async def _expire(tx: AsyncSession, claims: Claims, claim: ClaimRow) -> None:
     await _move(tx, claims, claim, "expired", CLOCK, reason_code="expired", job_id=None)
-    expired: Event = VerificationExpired(
+    expired = VerificationExpired(
         request_id=claim.id,
         artist_id=claim.artist_id,
         user_id=claim.user_id,
