@@ -1,11 +1,13 @@
 """Codes, windows and verdicts, without a database."""
 
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seda_contracts.events.crawl import CLAIM_CODE
 from verification.domain import (
     CODE_SYMBOLS,
     LIVE,
@@ -52,6 +54,11 @@ def test_a_code_is_eight_symbols_nobody_confuses() -> None:
     assert len(first) == len(second) == 4
     assert set(first + second) <= set(CODE_SYMBOLS)
     assert not set(CODE_SYMBOLS) & set("AEIOU0O1IL")
+
+
+@pytest.mark.parametrize("symbols", [8, 12, 16])
+def test_a_code_of_any_allowed_length_is_one_the_crawler_finds(symbols: int) -> None:
+    assert re.fullmatch(CLAIM_CODE, draw_code(symbols, secrets.choice))
 
 
 def test_codes_differ_from_draw_to_draw() -> None:
