@@ -28,7 +28,7 @@ from sqlalchemy import select
 from verification import operations
 from verification.app import SERVICE, create_app
 from verification.domain import Limits
-from verification.operations import Claims
+from verification.moves import Claims
 from verification.settings import Settings
 from verification.tables import ClaimRow, Table
 

@@ -31,7 +31,7 @@ from verification.domain import (
     TooManyOpenClaims,
     code_digest,
 )
-from verification.operations import Claims
+from verification.moves import Claims
 from verification.sweep import sweep
 from verification.tables import CheckRow, ClaimRow, TransitionRow
 from verification.targets import TargetRefused

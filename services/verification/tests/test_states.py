@@ -34,7 +34,7 @@ from verification.domain import (
     PageReport,
     TooManyOpenClaims,
 )
-from verification.operations import Claims
+from verification.moves import Claims
 from verification.sweep import sweep
 from verification.tables import ClaimRow, Table, TransitionRow
 
