@@ -16,11 +16,14 @@ from seda_contracts.events.verification import (
     VerificationRejected,
 )
 from seda_messaging import Outbox
+from seda_runtime.telemetry import counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from verification import store
 from verification.domain import MOVES, ClaimNotOpen, Limits, Status
 from verification.tables import ClaimRow, TransitionRow
+
+_moved = counter("seda_verification_moves", "Changes of claims by state reached and reason.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,7 @@ async def move(
     moved = await store.move(tx, claim.id, expected=before, values=changes)
     if moved is None:
         raise ClaimNotOpen
+    _moved.add(1, {"to": to, "reason": reason_code})
     remember(
         tx, moved, before, actor, reason_code=reason_code, reason=reason, evidence=evidence_sha256
     )
