@@ -33,8 +33,6 @@ from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
 from sqlalchemy import select
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOST = "tunes.example"
 SITE = f"http://{HOST}"

@@ -32,8 +32,6 @@ from verification.moves import Claims
 from verification.settings import Settings
 from verification.tables import ClaimRow, Table
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PAGE = "https://nova.example/"
 
