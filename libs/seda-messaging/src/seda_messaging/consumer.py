@@ -95,10 +95,14 @@ class _Worker:
                 await self._slots.acquire()
                 self._slots.release()
                 fetch = asyncio.create_task(_fetch(subscription, self._batch()))
-                await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if not fetch.done():
-                    fetch.cancel()
-                    await asyncio.gather(fetch, return_exceptions=True)
+                try:
+                    await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    # On a reconnect, and when this consumer is told to stop, the poll goes too.
+                    if not fetch.done():
+                        fetch.cancel()
+                        await asyncio.gather(fetch, return_exceptions=True)
+                if fetch.cancelled():
                     return
                 for message in fetch.result():
                     await self._start(message)
