@@ -11,7 +11,7 @@ from seda_contracts.events.auth import SessionRevoked
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
 from sqlalchemy import text
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 if TYPE_CHECKING:
     from conftest import Chat, Person, Socket
@@ -107,12 +107,8 @@ async def test_a_cursor_that_means_nothing_gets_a_snapshot(
 async def test_too_many_missed_events_get_a_snapshot(chat: "Chat") -> None:
     ann = chat.person()
     room = await ann.room()
-    async with ann.socket(room) as anns:
-        message = await anns.ask("msg.send", room, cid="c", text="x")
-    path = f"/chat/rooms/{room}/messages/{message['msg']}/reactions/🔥"
-    await asyncio.gather(*(_on_and_off(ann, path) for _ in range(8)))
+    await _append_silently(chat, room, entries=510)
     head = (await ann.ok("GET", f"/chat/rooms/{room}"))["last_seq"]
-    assert head > 502
     async with ann.socket(resume={str(room): {"ep": "1", "seq": head - 501}}) as anns:
         assert anns.ready["rooms"][0]["result"] == "snapshot"
     async with ann.socket(resume={str(room): {"ep": "1", "seq": head - 500}}) as anns:
@@ -121,10 +117,17 @@ async def test_too_many_missed_events_get_a_snapshot(chat: "Chat") -> None:
         assert [e["seq"] for e in anns.events(room)] == list(range(head - 499, head + 1))
 
 
-async def _on_and_off(person: "Person", path: str) -> None:
-    for _ in range(60):
-        await person.ok("PUT", path)
-        await person.ok("DELETE", path)
+async def test_a_process_far_behind_sends_everyone_to_the_log(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(room) as anns:
+        head = anns.heard[-1]["head"]
+        await _append_silently(chat, room, entries=600)
+        await chat.live.sweep()
+        lagged = await anns.until(op="lagged", room=str(room))
+        assert lagged["from"] == head
+        sent = await anns.ask("msg.send", room, cid="c", text="goes on")
+        await anns.until(op="ev", seq=sent["seq"])
 
 
 async def test_rooms_one_may_not_hear_are_gone_on_resume(chat: "Chat") -> None:
@@ -468,9 +471,11 @@ async def test_no_hello_closes_the_socket(chat: "Chat", start_chat: Any, knock: 
 
 
 async def test_a_silent_client_loses_its_socket(chat: "Chat", start_chat: Any) -> None:
-    async with start_chat(heartbeat_seconds=0.1, heartbeat_grace_seconds=0) as quick:
-        async with quick.person().socket() as socket:
-            assert await socket.close_code() == 4408
+    async with (
+        start_chat(heartbeat_seconds=0.1, heartbeat_grace_seconds=0) as quick,
+        quick.person().socket() as socket,
+    ):
+        assert await socket.close_code() == 4408
 
 
 async def test_the_oldest_of_too_many_sockets_is_closed(chat: "Chat", start_chat: Any) -> None:
@@ -503,37 +508,43 @@ async def test_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
 
 
 async def test_a_slow_reader_is_left_out_and_told_so_while_others_hear_everything(
-    chat: "Chat",
+    start_chat: Any,
 ) -> None:
-    ann, ben = chat.person(), chat.person()
-    room = await ann.room(ben)
-    url = f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
-    async with ann.socket(room) as anns:
-        # A client that stops reading: its queue is small and nobody empties it.
-        async with connect(url, compression=None, max_queue=1) as slow:
+    async with start_chat(commands_burst=1000, stall_seconds_max=60) as patient:
+        ann, ben = patient.person(), patient.person()
+        room = await ann.room(ben)
+        async with (
+            ann.socket(room) as anns,
+            connect(_address(patient), compression=None, max_queue=1) as slow,
+        ):
             await slow.send(_hello(ben.ticket(), room))
-            async for message in slow:
-                if '"live"' in str(message):
-                    break
+            assert '"live"' in await _message_with(slow, '"live"')
+            audience = patient.live.hub.audience(room)
             slow.transport.pause_reading()
-            long_text = "x" * 4000
-            last = 0
-            for n in range(120):
-                last = (await anns.ask("msg.send", room, cid=f"s{n}", text=long_text))["seq"]
+            last, sent = 0, 0
+            while not audience.slow:
+                sent += 1
+                assert sent < 500
+                reply = await anns.ask("msg.send", room, cid=f"s{sent}", text="x" * 4000)
+                last = reply["seq"]
+            last = (await anns.ask("msg.send", room, cid="last", text="x"))["seq"]
             await anns.until(op="ev", seq=last)
             heard = [event["seq"] for event in anns.events(room)]
-            assert heard == list(range(last - 119, last + 1))
-            audience = chat.live.hub.audience(room)
-            assert audience is not None
-            assert len(audience.slow) == 1
+            assert heard == list(range(last - sent, last + 1))
             slow.transport.resume_reading()
-            lagged = None
-            async with asyncio.timeout(5):
-                async for message in slow:
-                    if '"lagged"' in str(message):
-                        lagged = message
-                        break
-            assert str(room) in str(lagged)
+            assert str(room) in await _message_with(slow, '"lagged"')
+
+
+def _address(chat: "Chat") -> str:
+    return f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
+
+
+async def _message_with(connection: ClientConnection, words: str) -> str:
+    async with asyncio.timeout(5):
+        async for message in connection:
+            if words in str(message):
+                return str(message)
+    raise AssertionError(f"closed without {words}")
 
 
 def _hello(ticket: str, room: UUID) -> str:
@@ -546,18 +557,19 @@ async def _act(moderator: "Person", room: UUID, kind: str, person: "Person", **m
     await moderator.ok("POST", f"/chat/rooms/{room}/moderation", json=body)
 
 
-async def _append_silently(chat: "Chat", room: UUID) -> None:
-    """A change that commits and whose live signal is lost."""
+async def _append_silently(chat: "Chat", room: UUID, entries: int = 1) -> None:
+    """Changes that commit and whose live signals are lost."""
     async with chat.db.begin() as tx:
         await tx.execute(
             text(
                 """
                 WITH head AS (
-                    UPDATE chat.room SET last_seq = last_seq + 1 WHERE id = :id
+                    UPDATE chat.room SET last_seq = last_seq + :entries WHERE id = :id
                     RETURNING id, last_seq, acl_epoch)
                 INSERT INTO chat.room_log (room_id, seq, type, acl_epoch, data, at)
-                SELECT id, last_seq, 'room.updated', acl_epoch, '{}', now() FROM head
+                SELECT id, last_seq - n, 'room.updated', acl_epoch, '{}', now()
+                FROM head, generate_series(0, :entries - 1) AS n
                 """
             ),
-            {"id": room},
+            {"id": room, "entries": entries},
         )

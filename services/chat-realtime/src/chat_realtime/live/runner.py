@@ -153,6 +153,8 @@ def _socket_options(settings: Settings) -> SocketOptions:
             heartbeat_grace_seconds=settings.heartbeat_grace_seconds,
             rooms_max=settings.rooms_per_socket_max,
             frame_bytes_max=settings.frame_bytes_max,
+            commands_per_second=settings.commands_per_second,
+            commands_burst=settings.commands_burst,
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
         trace_sample_ratio=settings.trace_sample_ratio,
