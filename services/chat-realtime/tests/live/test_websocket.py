@@ -372,6 +372,16 @@ async def test_rooms_nobody_listens_to_are_let_go_by_the_sweep(chat: "Chat") -> 
     assert room not in chat.live.feeds.rooms()
 
 
+async def test_rooms_somebody_was_removed_from_are_let_go_too(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ben.socket(room) as bens:
+        await _act(ann, room, "kick", ben)
+        await bens.until(op="unsub")
+        await chat.live.sweep()
+        assert room not in chat.live.feeds.rooms()
+
+
 async def test_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
     ann = chat.person()
     ticket = ann.ticket()

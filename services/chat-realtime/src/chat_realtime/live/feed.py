@@ -106,8 +106,9 @@ class Feeds:
 
     async def sweep(self) -> None:
         """Compare every room with the database, and forget those nobody follows."""
-        for feed in [feed for feed in self._feeds.values() if feed.followers == 0]:
-            await self._close(feed)
+        for feed in list(self._feeds.values()):
+            if feed.followers == 0:
+                await self._close(feed)
         if not self._feeds:
             return
         async with self._db.read() as tx:
@@ -145,6 +146,8 @@ class Feeds:
         feed.acl = position.acl
         self._hub.open_room(feed.room, head=position.seq)
         feed.ready.set_result(None)
+        if feed.dirty:
+            self._start_repair(feed)
 
     async def _close(self, feed: Feed) -> None:
         self._feeds.pop(feed.room, None)
@@ -155,8 +158,12 @@ class Feeds:
             await feed.unsubscribe()
 
     def _hear(self, feed: Feed, payload: bytes) -> None:
-        if self._feeds.get(feed.room) is not feed or not feed.ready.done():
-            return  # what came before the first position was read is in the log
+        if self._feeds.get(feed.room) is not feed:
+            return
+        if not feed.ready.done():
+            # Either in the position that is being read or just after it: then look once more.
+            feed.dirty = True
+            return
         try:
             glance = _glance(payload)
         except msgspec.DecodeError:
@@ -215,6 +222,7 @@ class Feeds:
         for listener in listeners:
             if position is None or listener.user_id not in permitted:
                 self._hub.leave(feed.room, listener)
+                self.unfollow(feed.room)
                 listener.revoke(feed.room, _reason(events, listener.user_id))
         if position is not None:
             feed.acl = position.acl
