@@ -11,6 +11,7 @@ from chat_realtime import consumers
 from chat_realtime.app import create_app
 from chat_realtime.cards import domain as cards_domain
 from chat_realtime.consumers import subscriptions
+from chat_realtime.live import domain as live_domain
 from chat_realtime.live.failures import CODES, failure_of
 from chat_realtime.messages import domain as messages_domain
 from chat_realtime.moderation import domain as moderation_domain
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from conftest import Chat
     from seda_testkit.databases import DatabaseFactory, ServiceDatabase
 
-DOMAINS = (cards_domain, messages_domain, moderation_domain, people_domain, rooms_domain)
+DOMAINS = (
+    cards_domain,
+    live_domain,
+    messages_domain,
+    moderation_domain,
+    people_domain,
+    rooms_domain,
+)
 
 
 def domain_errors() -> list[type[Exception]]:

@@ -21,6 +21,7 @@ from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import counter
 
 from chat_realtime.live import frames
+from chat_realtime.live.domain import RoomGone
 from chat_realtime.live.hub import Hub, Member
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import EventFrame, Position, encode_event
@@ -65,10 +66,6 @@ class Feed:
         self.repair: asyncio.Task[None] | None = None
         self.dirty = False
         """Something was heard during a repair, which therefore has to read once more."""
-
-
-class RoomGone(Exception):
-    """There is no such room any more."""
 
 
 class Feeds:

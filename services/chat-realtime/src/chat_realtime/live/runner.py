@@ -18,11 +18,12 @@ from seda_runtime.logging import get_logger
 
 from chat_realtime.live import frames, store
 from chat_realtime.live.commands import Desk
+from chat_realtime.live.domain import UserNotice
 from chat_realtime.live.feed import Feeds
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall
 from chat_realtime.live.listener import Listener, ListenerOptions
-from chat_realtime.live.operations import Door, UserNotice
+from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.websocket import SocketEdge, SocketOptions
 from chat_realtime.log.operations import Recording

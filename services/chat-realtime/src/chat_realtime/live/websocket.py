@@ -23,11 +23,11 @@ from seda_runtime.telemetry import gauge, sampled, span
 
 from chat_realtime.live import frames, joining
 from chat_realtime.live.commands import Desk, perform
+from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
-from chat_realtime.live.feed import RoomGone
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.listener import Connection
-from chat_realtime.live.operations import Door, SessionEnded, admit, readmit
+from chat_realtime.live.operations import Door, admit, readmit
 from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
@@ -269,7 +269,7 @@ class SocketEdge:
         connection = client.connection
         try:
             admitted = await admit(self._desk.db, self._door, hello)
-        except InvalidToken as error:
+        except (InvalidToken, TicketRefused, SessionEnded) as error:
             client.tell(frames.Refused(command.id, failure_of(error)))
             ended = isinstance(error, SessionEnded)
             code = CLOSE_SESSION_REVOKED if ended else CLOSE_TOKEN_EXPIRED
