@@ -260,7 +260,7 @@ async def run_chat(
     database: ServiceDatabase, broker: str, keys: GatewayKeys, **changes: Any
 ) -> AsyncIterator[Chat]:
     app = create_app(settings(database, broker, keys, **changes))
-    bus = Bus(broker, service="chat-test")
+    bus = Bus(changes.get("nats_url", broker), service="chat-test")
     db = Database(database.app_url, pool_size=4)
     await bus.open()
     try:

@@ -7,6 +7,7 @@ A sweep does the same for what was lost at the end, where no later event shows t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
@@ -29,6 +30,7 @@ from chat_realtime.log.store import positions
 from chat_realtime.rooms import store as rooms_store
 
 log = get_logger(__name__)
+BROKER_SECONDS_MAX = 2
 _repairs = counter("seda_chat_feed_repairs", "Rooms whose events were read from the log again.")
 
 
@@ -127,7 +129,7 @@ class Feeds:
             feed.unsubscribe = await self._bus.subscribe_live(
                 room_subject(feed.room), lambda _, payload: self._hear(feed, payload)
             )
-            await self._bus.flush()
+            await self._subscription_stands()
             async with self._db.read() as tx:
                 position = (await positions(tx, [feed.room])).get(feed.room)
             if position is None:
@@ -145,6 +147,13 @@ class Feeds:
         feed.ready.set_result(None)
         if feed.dirty:
             self._start_repair(feed)
+
+    async def _subscription_stands(self) -> None:
+        """Wait for the broker to have it. One that is away holds nobody up: the subscription is
+        made when it returns, and until then the sweep delivers.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._bus.flush(), BROKER_SECONDS_MAX)
 
     async def _close(self, feed: Feed) -> None:
         self._feeds.pop(feed.room, None)

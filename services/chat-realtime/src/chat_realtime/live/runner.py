@@ -113,7 +113,9 @@ async def run_live(
         yield live
     finally:
         listener.stop_accepting()
-        await edge.drain(settings.drain_window_seconds)
+        edge.start_drain(settings.drain_window_seconds)
+        await edge.finish_commands()
+        await listener.empty(within_seconds=settings.drain_window_seconds)
         sweeping.cancel()
         await asyncio.gather(sweeping, *live.tasks, return_exceptions=True)
         await listener.close()

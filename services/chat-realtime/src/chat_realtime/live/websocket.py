@@ -44,6 +44,7 @@ from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
 log = get_logger(__name__)
 QUEUE_HIGH = 32
 QUEUE_LOW = 8
+COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 
@@ -188,17 +189,18 @@ class SocketEdge:
             if client.principal is not None and client.principal.session_id is not None
         }
 
-    async def drain(self, window_seconds: float) -> None:
-        """Give each socket its own moment to reconnect elsewhere, then close it there."""
+    def start_drain(self, window_seconds: float) -> None:
+        """Give each socket its own moment to reconnect elsewhere, and close it there."""
         clients = self.clients()
         for place, client in enumerate(clients):
-            delay_seconds = window_seconds * place / max(1, len(clients))
+            delay_seconds = window_seconds * place / len(clients)
             client.tell(frames.Drain(in_ms=int(delay_seconds * 1000)))
             self._loop.call_later(delay_seconds, client.connection.close, CLOSE_DRAINED, "drained")
-        if clients:
-            await asyncio.sleep(window_seconds)
+
+    async def finish_commands(self) -> None:
+        """What was begun is committed and answered before the process goes."""
         if self._workers:
-            await asyncio.wait(self._workers, timeout=5)
+            await asyncio.wait(self._workers, timeout=COMMAND_SECONDS_MAX)
 
     # Commands.
 
