@@ -26,6 +26,7 @@ from sqlalchemy import Table
 
 from seda_messaging.bus import Bus, BusUnavailable
 from seda_messaging.inbox import Delivery
+from seda_messaging.stopping import is_stopping
 
 log = get_logger(__name__)
 tracer = trace.get_tracer("seda.messaging")
@@ -62,7 +63,7 @@ async def consume(
     worker = _Worker(bus, inbox, subscriptions)
     consumer = subscriptions[0].consumer
     try:
-        while True:
+        while not is_stopping():
             reconnected = bus.reconnected()
             try:
                 await worker.pull(stream, durable_name(consumer), reconnected)
@@ -90,20 +91,22 @@ class _Worker:
         """Fetch until the connection has been remade."""
         subscription = await self._bus.js.pull_subscribe_bind(durable=durable, stream=stream)
         watch = asyncio.create_task(reconnected.wait())
+        fetch: asyncio.Task[list[Msg]] | None = None
         try:
-            while not reconnected.is_set():
+            while not reconnected.is_set() and not is_stopping():
                 await self._slots.acquire()
                 self._slots.release()
                 fetch = asyncio.create_task(_fetch(subscription, self._batch()))
                 await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
                 if not fetch.done():
-                    fetch.cancel()
-                    await asyncio.gather(fetch, return_exceptions=True)
                     return
                 for message in fetch.result():
                     await self._start(message)
         finally:
             watch.cancel()
+            if fetch is not None:
+                fetch.cancel()
+                await asyncio.gather(fetch, return_exceptions=True)
             await _quietly(subscription.unsubscribe())
 
     async def drain(self) -> None:
