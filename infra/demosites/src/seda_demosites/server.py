@@ -36,7 +36,7 @@ async def start(port: int, state: Path | None = None) -> asyncio.Server:
 
 
 async def _waited(delay_seconds: float) -> bool:
-    """False when the sites are being stopped meanwhile; asyncio's streams would report it loudly."""
+    """False when the sites are stopped meanwhile, which asyncio would report loudly."""
     try:
         await asyncio.sleep(delay_seconds)
     except asyncio.CancelledError:
