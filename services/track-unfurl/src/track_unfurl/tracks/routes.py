@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 from seda_contracts.events.unfurl import TrackCard
 from seda_db import Database
@@ -36,6 +37,7 @@ class TrackRoutes(Controller):
         "/unfurl",
         operation_id="UnfurlLink",
         policy=Policy("track:unfurl", role=Role.ANYONE, limit="unfurl"),
+        responses={202: ResponseSpec(Track, description="Known in part; an event follows.")},
     )
     async def unfurl_link(
         self,
