@@ -127,15 +127,15 @@ async def _refresh(resolving: Resolving, entry: Canonical, track: TrackRef) -> T
 
 
 async def _wait_for_other(resolving: Resolving, track: TrackRef) -> TrackRef:
-    """Another process holds the lease: its result, or what is known when it takes too long."""
+    """Somebody else has fetched or is fetching: their result, or what is known if it takes long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + resolving.fetch_seconds
     while loop.time() < deadline:
-        await asyncio.sleep(LEASE_POLL_SECONDS)
         async with resolving.db.read() as tx:
             current = await store.track_by_id(tx, track.id)
         if current is not None and current.leased_until is None:
             return current
+        await asyncio.sleep(LEASE_POLL_SECONDS)
     return track
 
 
