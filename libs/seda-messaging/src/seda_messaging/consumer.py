@@ -90,6 +90,7 @@ class _Worker:
         """Fetch until the connection has been remade."""
         subscription = await self._bus.js.pull_subscribe_bind(durable=durable, stream=stream)
         watch = asyncio.create_task(reconnected.wait())
+        fetch: asyncio.Task[list[Msg]] | None = None
         try:
             while not reconnected.is_set():
                 await self._slots.acquire()
@@ -97,13 +98,14 @@ class _Worker:
                 fetch = asyncio.create_task(_fetch(subscription, self._batch()))
                 await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
                 if not fetch.done():
-                    fetch.cancel()
-                    await asyncio.gather(fetch, return_exceptions=True)
                     return
                 for message in fetch.result():
                     await self._start(message)
         finally:
             watch.cancel()
+            if fetch is not None:
+                fetch.cancel()
+                await asyncio.gather(fetch, return_exceptions=True)
             await _quietly(subscription.unsubscribe())
 
     async def drain(self) -> None:

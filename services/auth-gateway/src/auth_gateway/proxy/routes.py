@@ -63,7 +63,7 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
         await send_answer(send, NOT_FOUND.status, body, [])
         return
     scope["path_template"] = f"{API_PREFIX}{route.prefix}/*"
-    _check_length(scope, proxying.body_bytes_max)
+    has_body = _has_body(scope, proxying.body_bytes_max)
     principal = scope["state"].get("principal", ANONYMOUS)
     assert isinstance(principal, Principal)
     identity = identity_for(
@@ -80,6 +80,7 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
         method=method,
         url=_url(proxying.upstreams[route.service], scope),
         headers=[*request_headers(scope["headers"]), *carried.items()],
+        has_body=has_body,
         body_bytes_max=proxying.body_bytes_max,
     )
     await forward(proxying.client, passing, receive, send, headers_for=CHALLENGES)
@@ -92,8 +93,14 @@ def _url(upstream: str, scope: HTTPScope) -> str:
     return f"{url}?{query.decode('latin-1')}" if query else url
 
 
-def _check_length(scope: HTTPScope, bytes_max: int) -> None:
-    """Raises BodyTooLarge before a byte of the body is read."""
+def _has_body(scope: HTTPScope, bytes_max: int) -> bool:
+    """Whether a body follows. Raises BodyTooLarge before a byte of it is read."""
+    length = 0
     for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value) > bytes_max):
-            raise BodyTooLarge
+        if name == b"transfer-encoding":
+            return True
+        if name == b"content-length":
+            if not value.isdigit() or int(value) > bytes_max:
+                raise BodyTooLarge
+            length = int(value)
+    return length > 0
