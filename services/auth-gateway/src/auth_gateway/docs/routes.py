@@ -92,12 +92,12 @@ def docs_routes(fetcher: DocumentFetcher) -> list[HTTPRouteHandler]:
 
     @get("/api/docs", opt=OPEN, include_in_schema=False, sync_to_thread=False)
     def page() -> Response[str]:
-        return Response(PAGE, media_type="text/html; charset=utf-8")
+        return Response(PAGE, media_type="text/html")
 
     @get(f"/api/docs/{SCRIPT}", opt=OPEN, include_in_schema=False, sync_to_thread=False)
     def script() -> Response[bytes]:
         headers = {"Cache-Control": "public, max-age=86400"}
-        return Response(vendored, media_type="text/javascript; charset=utf-8", headers=headers)
+        return Response(vendored, media_type="text/javascript", headers=headers)
 
     vendored = files("auth_gateway.docs").joinpath("vendor", SCRIPT).read_bytes()
     return [document, page, script]
