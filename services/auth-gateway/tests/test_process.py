@@ -19,6 +19,10 @@ from .people import sign_up
 from .upstream import Exchange, Upstream, answer_ok
 
 
+def logged(log_file: Path) -> str:
+    return log_file.read_text()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -70,7 +74,7 @@ async def process(
         try:
 
             async def is_up() -> bool:
-                assert running.poll() is None, log_file.read_text()
+                assert running.poll() is None, logged(log_file)
                 async with httpx.AsyncClient(base_url=url) as client:
                     try:
                         return (await client.get("/readyz")).status_code == 200
@@ -244,7 +248,7 @@ async def test_the_process_leaves_no_address_and_no_token_in_its_log(
     await nina.call("GET", "/auth/me")
     await served.get("/api/v1/auth/me", params={"access_token": nina.access_token})
     await nina.refresh()
-    written = log_file.read_text()
+    written = logged(log_file)
     assert "request.served" in written
     for secret in ("seda.example", nina.access_token, nina.refresh_token, "127.0.0.1"):
         assert secret not in written

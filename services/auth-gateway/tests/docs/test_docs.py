@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import msgspec
-from auth_gateway.docs.domain import merge
+from auth_gateway.docs.merging import merge
 from auth_gateway.settings import Settings
 
 from ..conftest import Running

@@ -8,7 +8,7 @@ from jwt.algorithms import ECAlgorithm
 from seda_identity import Principal, Role
 from seda_identity.tokens import InvalidToken, TokenExpired, TokenVerifier
 
-from auth_gateway.access.domain import AccessTokenExpired, InvalidAccessToken
+from auth_gateway.access.refusals import AccessTokenExpired, InvalidAccessToken
 from auth_gateway.keys.signing import Signer
 from auth_gateway.sessions.revocation import Revocations
 from auth_gateway.sessions.tokens import AUDIENCE, ISSUER, TOKEN_TYPE

@@ -9,11 +9,11 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from pyreqwest.client import Client
 from seda_identity import Principal
 from seda_identity.principal import ANONYMOUS
-from seda_runtime.problems import Problem, problem_body
+from seda_runtime.problems import Problem
 from seda_runtime.telemetry import inject_trace
 
-from auth_gateway.access.domain import CHALLENGE
-from auth_gateway.edge import send_answer
+from auth_gateway.access.refusals import CHALLENGE
+from auth_gateway.answers import send_problem
 from auth_gateway.keys.signing import Signer
 from auth_gateway.proxy.domain import API_PREFIX, ROUTES, Service, request_headers, route_for
 from auth_gateway.proxy.forward import BodyTooLarge, Passing, forward
@@ -59,8 +59,7 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
     request_id = str(scope["state"].get("request_id", ""))
     route = route_for(path)
     if route is None:
-        body = problem_body(NOT_FOUND, path=path, method=method, request_id=request_id)
-        await send_answer(send, NOT_FOUND.status, body, [])
+        await send_problem(scope, send, NOT_FOUND)
         return
     scope["path_template"] = f"{API_PREFIX}{route.prefix}/*"
     has_body = _has_body(scope, proxying.body_bytes_max)
