@@ -411,3 +411,21 @@ async def rows(database: ServiceDatabase, statement: str, **values: Any) -> list
             return list((await tx.execute(text(statement), values)).all())
     finally:
         await db.close()
+
+
+async def test_a_change_of_role_ends_no_session_and_names_the_version_of_new_tokens(
+    client: httpx.AsyncClient, database: ServiceDatabase
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    await promote(root, otto, "ADMIN")
+    again = await promote(root, otto, "ADMIN")
+    assert again.json()["role"] == "ADMIN"
+    said = await rows(database, "SELECT payload FROM outbox WHERE subject LIKE '%.role.changed.%'")
+    events = [msgspec.json.decode(row[0]) for row in said]
+    assert [(e["user_id"], e["role"], e["perm_version"]) for e in events] == [
+        (root.user_id, "SUPER_ADMIN", 2),
+        (otto.user_id, "ADMIN", 2),
+    ]
+    assert events[1]["changed_by"] == root.user_id
+    ended = await rows(database, "SELECT 1 FROM outbox WHERE subject LIKE '%.session.revoked.%'")
+    assert ended == []
