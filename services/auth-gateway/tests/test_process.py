@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from seda_identity import IdentityVerifier, InvalidIdentity
+from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
@@ -252,3 +254,38 @@ async def test_the_process_leaves_no_address_and_no_token_in_its_log(
     assert "request.served" in written
     for secret in ("seda.example", nina.access_token, nina.refresh_token, "127.0.0.1"):
         assert secret not in written
+
+
+async def test_attack_082_a_service_believes_a_passport_only_as_this_request(
+    served: httpx.AsyncClient, process: str, upstream: Upstream
+) -> None:
+    nina = await sign_up(served)
+    await nina.call("POST", "/chat/rooms", json={})
+    passport = upstream.seen[0].header("x-seda-identity") or ""
+    path = "/api/v1/chat/rooms"
+    chat = IdentityVerifier(process, audience="chat-realtime")
+    caller = await chat.principal(passport, method="POST", path=path)
+    assert (str(caller.user_id), caller.role.name, caller.aal) == (nina.user_id, "USER", 1)
+    other = IdentityVerifier(process, audience="crawler")
+    for verifier, method, where, token in (
+        (other, "POST", path, passport),
+        (chat, "GET", path, passport),
+        (chat, "POST", path + "/1", passport),
+        (chat, "POST", path, nina.access_token),
+    ):
+        with pytest.raises(InvalidIdentity):
+            await verifier.principal(token, method=method, path=where)
+
+
+async def test_the_socket_believes_a_ticket_by_the_published_keys(
+    served: httpx.AsyncClient, process: str
+) -> None:
+    nina = await sign_up(served)
+    ticket = (await nina.call("POST", "/realtime/connect")).json()["ticket"]
+    keys = JwksCache(f"{process}/.well-known/jwks.json")
+    tickets = TokenVerifier(
+        keys, issuer="seda-gateway", audience="chat-realtime", token_type="seda-ticket+jwt"
+    )
+    assert (await tickets.verify(ticket))["sub"] == nina.user_id
+    with pytest.raises(InvalidToken):
+        await tickets.verify(nina.access_token)
