@@ -7,6 +7,9 @@ import httpx
 import msgspec
 import pytest
 from auth_gateway.settings import Settings
+from seda_messaging.provision import provision
+from seda_testkit.eventually import eventually
+from seda_testkit.nats import EmbeddedNats
 
 from .conftest import ADMIN_API_KEY, Running
 from .people import sign_up, super_admin
@@ -227,20 +230,25 @@ async def test_health_has_the_documented_shape_under_both_addresses(
 
 
 async def test_admin_routes_close_when_revocations_cannot_be_heard_for_too_long(
-    settings: Settings, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, start: Callable[..., Running], fresh_nats: EmbeddedNats
 ) -> None:
-    from auth_gateway.sessions import revocation
-    from seda_messaging import Bus
-
-    async with start(settings) as client:
+    await provision(fresh_nats.url, "auth-gateway")
+    alone = msgspec.structs.replace(
+        settings, nats_url=fresh_nats.url, revocation_staleness_seconds_max=0
+    )
+    async with start(alone) as client:
         root = await super_admin(client, "nina", ADMIN_API_KEY)
-        monkeypatch.setattr(revocation, "STALENESS_SECONDS_MAX", 0.0)
-        monkeypatch.setattr(Bus, "is_connected", property(lambda _: False))
-        admin = await root.call("GET", "/admin/users")
-        plain = await root.call("GET", "/auth/me")
-        monkeypatch.undo()
-    assert (admin.status_code, admin.json()["code"]) == (503, "unavailable")
-    assert plain.status_code == 200
+        assert (await root.call("GET", "/admin/users")).status_code == 200
+        fresh_nats.kill()
+
+        async def closed() -> bool:
+            admin = await root.call("GET", "/admin/users")
+            return admin.status_code == 503 and admin.json()["code"] == "unavailable"
+
+        await eventually(closed)
+        assert (await root.call("GET", "/auth/me")).status_code == 200
+        health = await client.get("/api/v1/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded")
 
 
 async def test_parallel_requests_are_answered_each_with_its_own_id(

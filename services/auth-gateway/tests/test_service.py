@@ -2,7 +2,10 @@
 
 import asyncio
 import inspect
+import os
 import pkgutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -170,3 +173,25 @@ def test_the_service_describes_itself() -> None:
     assert {"SignUp", "LogIn", "RefreshSession", "ConnectRealtime", "Bootstrap"} <= set(ids)
     assert len(ids) == len(set(ids))
     msgspec.json.encode(facts)
+
+
+def rotate(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "auth_gateway", "rotate-keys"]
+    env = {**os.environ, "AUTH_KEYSET_DIR": str(folder)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_the_command_turns_the_rings_by_one_step(tmp_path: Path) -> None:
+    before = load_keys(tmp_path, may_make=True)
+    done = rotate(tmp_path)
+    after = load_keys(tmp_path, may_make=False)
+    assert done.returncode == 0, done.stderr
+    assert after.access.current == before.access.next
+    assert after.access.current.kid in done.stdout
+    assert "PRIVATE" not in done.stdout
+
+
+def test_the_command_makes_no_keys_where_there_are_none(tmp_path: Path) -> None:
+    done = rotate(tmp_path)
+    assert done.returncode == 1
+    assert "AUTH_KEYSET_DIR" in done.stderr

@@ -54,7 +54,11 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     bus = Bus(settings.nats_url, service=NAME)
     outbox = Outbox(Table.metadata, service=NAME, now=now)
-    revocations = Revocations(bus, ttl_seconds=settings.auth_access_ttl_seconds)
+    revocations = Revocations(
+        bus,
+        ttl_seconds=settings.auth_access_ttl_seconds,
+        staleness_seconds_max=settings.revocation_staleness_seconds_max,
+    )
     hashing = PasswordHashing(
         workers=settings.password_hash_workers, waiting_max=settings.password_hash_waiting_max
     )

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from auth_gateway.keys.domain import KeySet, SigningKey
 from auth_gateway.keys.files import load_keys, new_signing_key
-from auth_gateway.keys.signing import Signer, _private
+from auth_gateway.keys.signing import Signer, private_key
 from auth_gateway.settings import Settings
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -59,7 +59,7 @@ class Forger:
     def signed_raw(self, header: bytes, payload: bytes, key: SigningKey | None = None) -> str:
         signing_input = f"{encoded(header)}.{encoded(payload)}".encode()
         signer = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
-        signature = signer.sign(signing_input, _private(key or self.keys.access.current))
+        signature = signer.sign(signing_input, private_key(key or self.keys.access.current))
         return f"{signing_input.decode()}.{encoded(signature)}"
 
 
@@ -97,7 +97,7 @@ async def test_attack_001_no_algorithm_is_no_signature(
 async def test_attack_002_the_public_key_is_not_a_shared_secret(
     forger: Forger, spelling: str
 ) -> None:
-    public = _private(forger.keys.access.current).public_key()
+    public = private_key(forger.keys.access.current).public_key()
     jwk = Signer(forger.keys.access).jwks()["keys"][1]
     secret = {
         "pem": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
@@ -258,7 +258,7 @@ async def test_attack_013_an_encrypted_token_is_not_even_opened(forger: Forger, 
 
 async def test_attack_014_odd_signatures_are_refused(forger: Forger) -> None:
     signing_input, _, signature = forger.person.access_token.rpartition(".")
-    private = _private(forger.keys.access.current)
+    private = private_key(forger.keys.access.current)
     der = private.sign(signing_input.encode(), ec.ECDSA(hashes.SHA256()))
     for odd in (bytes(64), b"\xff" * 64, der, b"", bytes(63), bytes(65)):
         assert await forger.present(f"{signing_input}.{encoded(odd)}") == REFUSED
@@ -340,5 +340,5 @@ async def test_an_expired_access_token_does_not_hinder_a_refresh(forger: Forger)
 
 
 def jwk_of(key: SigningKey) -> dict[str, Any]:
-    public = _private(key).public_key()
+    public = private_key(key).public_key()
     return {**jwt.algorithms.ECAlgorithm.to_jwk(public, as_dict=True), "kid": key.kid}

@@ -80,6 +80,8 @@ async def test_the_description_is_fetched_from_the_services_that_answer(
         merged["paths"]
     )
     assert {exchange.target for exchange in upstream.seen} == {"/openapi.json"}
+    assert merged["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
+    assert "security" not in merged["paths"]["/api/v1/auth/me"]["get"]
     ids = [op["operationId"] for item in merged["paths"].values() for op in item.values()]
     assert len(ids) == len(set(ids))
     asked = len(upstream.seen)

@@ -86,6 +86,7 @@ class AdminAccounts(msgspec.Struct, frozen=True, kw_only=True):
     operation_id="SignUp",
     tags=["auth"],
     policy=Policy("account:create", role=Role.ANYONE, limit="auth"),
+    security=[{}],
 )
 async def sign_up(
     request: Request[Any, Any, Any],
@@ -121,6 +122,7 @@ async def sign_up(
     tags=["auth"],
     status_code=200,
     policy=Policy("session:create", role=Role.ANYONE, limit="auth"),
+    security=[{}],
 )
 async def log_in(
     request: Request[Any, Any, Any],

@@ -13,7 +13,6 @@ from seda_messaging import Bus, KeyValueMirror
 BUCKET = "auth_revoked"
 MARGIN_SECONDS = 60
 """Clock leeway of verifiers, and some."""
-STALENESS_SECONDS_MAX = 30.0
 PRUNE_SECONDS = 60.0
 
 
@@ -33,8 +32,9 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
 class Revocations:
     """The bucket in memory, and how fresh it is."""
 
-    def __init__(self, bus: Bus, *, ttl_seconds: int) -> None:
+    def __init__(self, bus: Bus, *, ttl_seconds: int, staleness_seconds_max: int) -> None:
         self._bus = bus
+        self._staleness_seconds_max = staleness_seconds_max
         self._keep_seconds = ttl_seconds + MARGIN_SECONDS
         self._mirror = KeyValueMirror(bus, BUCKET, ttl_seconds=self._keep_seconds)
         self._connected_at = time.monotonic()
@@ -84,7 +84,7 @@ class Revocations:
         moment = time.monotonic()
         if self._bus.is_connected:
             self._connected_at = moment
-        elif moment - self._connected_at > STALENESS_SECONDS_MAX:
+        elif moment - self._connected_at > self._staleness_seconds_max:
             raise RevocationsStale
 
     def _entry(self, key: str) -> Revoked | None:
