@@ -50,9 +50,12 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
-.PHONY: migrate lock shape clean
+.PHONY: migrate generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
+generate: setup ## write anew what is printed from code: the events page, the roles' SQL
+	@$(BIN)/python infra/checks/events_page.py > infra/docs/events.md
+	@$(BIN)/python -m seda_testkit.provision --sql > infra/postgres/init.sql
 lock: setup ## resolve the dependencies anew and export every requirements.lock (UPGRADE=1: newest)
 	@sh infra/lock.sh $(if $(UPGRADE),--upgrade)
 shape: setup ## print the longest functions and files

@@ -1,7 +1,10 @@
 """The service image: reproducible from the lock, without root, stoppable by one signal."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +35,8 @@ def complaints(text: str) -> Iterator[str]:
         )
         if installs_lock and "--require-hashes" not in arguments:
             yield "the lock must be installed with --require-hashes"
+        if word == "RUN" and "./services/" in arguments and "--no-editable" not in arguments:
+            yield "workspace packages must be copied in: an editable one points to a lost stage"
         if word == "RUN" and re.search(r"\bcurl\b|\bwget\b", arguments):
             yield "no download tool: what the image needs comes from the lock"
     if "HEALTHCHECK" not in {word for word, _ in steps}:
@@ -55,14 +60,27 @@ def test_the_health_check_asks_for_liveness_without_a_shell(dockerfile) -> None:
     compile(command[2], "HEALTHCHECK", "exec")
 
 
+def test_the_entry_point_runs_the_package_of_the_image_with_its_arguments(root) -> None:
+    done = subprocess.run(
+        [sys.executable, root / "infra/docker/launch.py", "--indent", "1"],
+        check=True,
+        capture_output=True,
+        text=True,
+        input='{"a":1}',
+        env={**os.environ, "SEDA_PACKAGE": "json.tool"},
+    )
+    assert done.stdout == '{\n "a": 1\n}\n'
+
+
 def test_a_careless_dockerfile_would_be_refused() -> None:
     careless = (
         "FROM python:3.13-slim\n"
         "RUN curl https://example.org/install.sh\n"
         "RUN pip install --requirement requirements.lock\n"
+        "RUN uv pip install ./services/crawler\n"
         "ENTRYPOINT python -m crawler\n"
     )
-    assert len(list(complaints(careless))) == 5
+    assert len(list(complaints(careless))) == 6
 
 
 def test_the_context_holds_nothing_that_the_image_does_not_need(root) -> None:

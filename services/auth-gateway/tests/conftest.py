@@ -16,7 +16,6 @@ from seda_testkit.nats import EmbeddedNats
 
 from .upstream import Upstream
 
-pytest_plugins = ["seda_testkit.plugin"]
 ADMIN_API_KEY = "k" * 40
 Running = AbstractAsyncContextManager[httpx.AsyncClient]
 

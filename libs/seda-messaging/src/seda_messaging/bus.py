@@ -20,6 +20,8 @@ from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 from seda_runtime.logging import get_logger
 
+from seda_messaging.cancellation import still_wanted
+
 log = get_logger(__name__)
 Unsubscribe = Callable[[], Awaitable[None]]
 LiveCallback = Callable[[str, bytes], None]
@@ -167,7 +169,6 @@ class KeyValueMirror:
         self._bucket = bucket
         self._ttl_seconds = ttl_seconds
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
         self.values: dict[str, bytes] = {}
 
     async def open(self) -> None:
@@ -181,9 +182,6 @@ class KeyValueMirror:
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
-        # Python 3.11's wait_for returns its result instead of being cancelled when both happen at
-        # once; the flag makes the loops end then too.
-        self._closing = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -206,7 +204,7 @@ class KeyValueMirror:
             self.values[key] = entry.value
 
     async def _follow(self) -> None:
-        while not self._closing:
+        while still_wanted():
             reconnected = self._bus.reconnected()
             try:
                 store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
@@ -218,7 +216,7 @@ class KeyValueMirror:
             await asyncio.sleep(REWATCH_SECONDS)
 
     async def _until_reconnect(self, watcher: Any, reconnected: asyncio.Event) -> None:
-        while not (reconnected.is_set() or self._closing):
+        while still_wanted() and not reconnected.is_set():
             try:
                 update = await watcher.updates(timeout=REWATCH_SECONDS)
             except (TimeoutError, NatsError):

@@ -25,6 +25,7 @@ from seda_runtime.logging import get_logger
 from sqlalchemy import Table
 
 from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.cancellation import still_wanted
 from seda_messaging.inbox import Delivery
 
 log = get_logger(__name__)
@@ -62,7 +63,7 @@ async def consume(
     worker = _Worker(bus, inbox, subscriptions)
     consumer = subscriptions[0].consumer
     try:
-        while True:
+        while still_wanted():
             reconnected = bus.reconnected()
             try:
                 await worker.pull(stream, durable_name(consumer), reconnected)
@@ -90,23 +91,28 @@ class _Worker:
         """Fetch until the connection has been remade."""
         subscription = await self._bus.js.pull_subscribe_bind(durable=durable, stream=stream)
         watch = asyncio.create_task(reconnected.wait())
-        fetch: asyncio.Task[list[Msg]] | None = None
         try:
-            while not reconnected.is_set():
+            while still_wanted() and not reconnected.is_set():
                 await self._slots.acquire()
                 self._slots.release()
-                fetch = asyncio.create_task(_fetch(subscription, self._batch()))
-                await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if not fetch.done():
-                    return
-                for message in fetch.result():
+                for message in await self._poll(subscription, watch):
                     await self._start(message)
         finally:
             watch.cancel()
-            if fetch is not None:
+            await _quietly(subscription.unsubscribe())
+
+    async def _poll(
+        self, subscription: JetStreamContext.PullSubscription, watch: asyncio.Task[Any]
+    ) -> list[Msg]:
+        """One long poll, given up when the connection is remade or we are told to stop."""
+        fetch = asyncio.create_task(_fetch(subscription, self._batch()))
+        try:
+            await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not fetch.done():
                 fetch.cancel()
                 await asyncio.gather(fetch, return_exceptions=True)
-            await _quietly(subscription.unsubscribe())
+        return [] if fetch.cancelled() else fetch.result()
 
     async def drain(self) -> None:
         if self._tasks:

@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from seda_db import Database, DatabaseUnavailable
+from seda_messaging.cancellation import still_wanted
 from seda_runtime.logging import get_logger
 
 from verification import operations
-from verification.operations import Claims
+from verification.moves import Claims
 
 SWEEP_SECONDS = 60.0
 SWEEP_CLAIMS_MAX = 100
@@ -49,7 +50,7 @@ async def sweep(db: Database, claims: Claims) -> int:
 
 
 async def _every_minute(db: Database, claims: Claims) -> None:
-    while True:
+    while still_wanted():
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             moved = await sweep(db, claims)
