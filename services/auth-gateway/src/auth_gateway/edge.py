@@ -32,7 +32,6 @@ SECURITY_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b""),
-    (b"server", b"seda"),  # left out, Granian would write its own name
 )
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 ALLOWED_HEADERS = (
@@ -100,7 +99,7 @@ def _with_headers(send: Send, scope: HTTPScope, allowed_origin: bytes | None) ->
         if message["type"] == "http.response.start":
             given = list(message["headers"])
             present = {name for name, _ in given}
-            headers = [h for h in given if h[0] not in (b"server", b"vary")]
+            headers = [h for h in given if h[0] != b"vary"]
             headers.append((b"vary", _vary(given)))
             headers.append((b"content-security-policy", DOCS_POLICY if is_docs else API_POLICY))
             headers.extend(SECURITY_HEADERS)
