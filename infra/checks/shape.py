@@ -1,4 +1,4 @@
-"""Print the longest functions and files. For feeling, not for enforcing: read before you finish."""
+"""Print the longest functions and files. For feeling, not for enforcing."""
 
 import ast
 from collections.abc import Iterator

@@ -48,8 +48,9 @@ def unnamed_routes(tree: ast.AST) -> Iterator[int]:
             continue
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Call) and dotted(decorator.func) in HTTP_VERBS:
+                # A page that is kept out of the schema has no client whose method it could name.
                 given = {keyword.arg for keyword in decorator.keywords}
-                if "operation_id" not in given:
+                if not given & {"operation_id", "include_in_schema"}:
                     yield decorator.lineno
 
 

@@ -32,6 +32,8 @@ def complaints(text: str) -> Iterator[str]:
         )
         if installs_lock and "--require-hashes" not in arguments:
             yield "the lock must be installed with --require-hashes"
+        if word == "RUN" and "./services/" in arguments and "--no-editable" not in arguments:
+            yield "workspace packages must be copied in: an editable one points to a lost stage"
         if word == "RUN" and re.search(r"\bcurl\b|\bwget\b", arguments):
             yield "no download tool: what the image needs comes from the lock"
     if "HEALTHCHECK" not in {word for word, _ in steps}:
@@ -60,9 +62,10 @@ def test_a_careless_dockerfile_would_be_refused() -> None:
         "FROM python:3.13-slim\n"
         "RUN curl https://example.org/install.sh\n"
         "RUN pip install --requirement requirements.lock\n"
+        "RUN uv pip install ./services/crawler\n"
         "ENTRYPOINT python -m crawler\n"
     )
-    assert len(list(complaints(careless))) == 5
+    assert len(list(complaints(careless))) == 6
 
 
 def test_the_context_holds_nothing_that_the_image_does_not_need(root) -> None:

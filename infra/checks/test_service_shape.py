@@ -49,7 +49,7 @@ def test_a_service_has_every_file_of_the_common_shape(services, index: int) -> N
         return
     required = required_files(service.package, consumes=bool(consumed_by(service.name)))
     missing = [str(path) for path in required if not (service.folder / path).is_file()]
-    assert missing == [], f"{service.name}: layout.md 2.2 says what belongs there"
+    assert missing == [], f"{service.name}: every other service has these"
     tests = list((service.folder / "tests").rglob("test_*.py"))
     assert tests, f"{service.name} has no test"
 

@@ -15,18 +15,19 @@ RUN uv venv /app
 COPY services/${SERVICE}/requirements.lock ./
 RUN uv pip install --no-cache --python /app --require-hashes --requirement requirements.lock
 # Then the service and the workspace packages it names. Offline, so a dependency that the lock
-# forgot stops the build instead of slipping in without a hash.
+# forgot stops the build instead of slipping in without a hash; not editable, because /source stays
+# behind in this stage.
 COPY pyproject.toml ./
 COPY contracts contracts
 COPY libs libs
 COPY services/${SERVICE} services/${SERVICE}
-RUN uv pip install --no-cache --python /app --offline ./services/${SERVICE}
+RUN uv pip install --no-cache --python /app --offline --no-editable ./services/${SERVICE}
 
 FROM ${PYTHON}
 ARG PACKAGE
 ARG PORT
-RUN groupadd --system --gid 10001 seda \
-  && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin seda \
+RUN groupadd --gid 10001 seda \
+  && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin seda \
   && install --directory --owner=seda --group=seda /var/lib/seda
 COPY --from=build /app /app
 COPY infra/docker/launch.py /app/launch.py

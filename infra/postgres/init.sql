@@ -64,6 +64,9 @@ ALTER ROLE crawler_app SET idle_in_transaction_session_timeout = '60s';
 \connect seda
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO PUBLIC;
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
 CREATE SCHEMA IF NOT EXISTS auth AUTHORIZATION auth_owner;
 GRANT USAGE ON SCHEMA auth TO auth_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA auth TO auth_app;

@@ -17,3 +17,6 @@ def user_subject(user_id: UUID) -> str:
 
 AUTHOR_SUBJECT = "seda.live.author"
 """A person's card changed (name, badge); every chat process hears it."""
+
+EVERY_USER_SUBJECT = "seda.live.user.*"
+"""Notices for anyone: a process with sockets hears all of them and looks whom they concern."""

@@ -1,12 +1,10 @@
 """Each consumer on a real broker, every event delivered twice: one effect."""
 
-import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import pytest
-from conftest import NOON
 from seda_contracts.events.artist import ArtistState, ArtistVerificationApplied
 from seda_contracts.events.auth import AccountRegistered
 from seda_contracts.events.user import UserProfileCreated, UserState
@@ -14,6 +12,7 @@ from seda_contracts.events.verification import VerificationApproved
 from seda_runtime.ids import uuid7
 
 Make = Callable[..., Any]
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def registration(user_id: UUID, display_name: str | None = "Ada") -> AccountRegistered:
@@ -22,11 +21,110 @@ def registration(user_id: UUID, display_name: str | None = "Ada") -> AccountRegi
     )
 
 
-def approval(artist_id: str, user_id: UUID) -> VerificationApproved:
+def approval(artist_id: UUID, user_id: UUID) -> VerificationApproved:
     return VerificationApproved(
         request_id=uuid7(),
-        artist_id=UUID(artist_id),
+        artist_id=artist_id,
         user_id=user_id,
         reason_code="found",
         decided_at=NOON,
     )
+
+
+async def test_a_registration_delivered_twice_makes_one_profile(
+    calling: Make, deliver: Any, published: Make
+) -> None:
+    account, event_id = registration(uuid7()), uuid7()
+    await deliver(account, event_id)
+    await deliver(account, event_id)
+    await deliver.settled("user-artist.accounts", "AUTH")
+    events = await published()
+    assert [type(event) for event in events] == [UserProfileCreated, UserState]
+    mine = (await calling(user_id=account.user_id)("GET", "/users/me")).json()
+    assert (mine["profile"], mine["handle"], mine["display_name"]) == ("ready", "ada", "Ada")
+
+
+async def test_a_second_registration_of_one_person_leaves_the_profile_alone(
+    calling: Make, deliver: Any, published: Make
+) -> None:
+    user_id = uuid7()
+    await deliver(registration(user_id), uuid7())
+    await deliver.settled("user-artist.accounts", "AUTH")
+    await calling(user_id=user_id)("PATCH", "/users/me", json={"display_name": "Countess"})
+    await deliver(registration(user_id), uuid7())
+    await deliver.settled("user-artist.accounts", "AUTH")
+    mine = (await calling(user_id=user_id)("GET", "/users/me")).json()
+    assert (mine["display_name"], mine["version"]) == ("Countess", 2)
+    assert len(await published()) == 4
+
+
+async def test_ten_people_of_one_name_get_ten_handles(calling: Make, deliver: Any) -> None:
+    people = [uuid7() for _ in range(10)]
+    for user_id in people:
+        await deliver(registration(user_id, "Ada Lovelace"), uuid7())
+    await deliver.settled("user-artist.accounts", "AUTH")
+    answers = [(await calling()("GET", f"/users/{user_id}")).json() for user_id in people]
+    handles = {answer["handle"] for answer in answers}
+    assert len(handles) == len(people)
+    assert all(handle.startswith("ada-lovelace") for handle in handles)
+    assert {answer["display_name"] for answer in answers} == {"Ada Lovelace"}
+
+
+async def test_a_name_with_hidden_characters_is_mended_at_registration(
+    calling: Make, deliver: Any
+) -> None:
+    account = registration(uuid7(), "\u202eAda\u200b \u0000")
+    await deliver(account, uuid7())
+    await deliver.settled("user-artist.accounts", "AUTH")
+    profile = (await calling()("GET", f"/users/{account.user_id}")).json()
+    assert profile["display_name"] == "Ada"
+    assert profile["handle"].startswith("listener-")
+
+
+async def test_approvals_in_any_number_give_one_badge(
+    calling: Make, register: Make, deliver: Any, published: Make
+) -> None:
+    user_id = await register("Ada")
+    me = calling(user_id=user_id)
+    artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
+    approved, event_id = approval(UUID(artist["id"]), user_id), uuid7()
+    await deliver(approved, event_id)
+    await deliver(approved, event_id)
+    await deliver(approval(UUID(artist["id"]), user_id), uuid7())
+    await deliver.settled("user-artist.badges", "VERIFY")
+    badge = (await me("GET", "/artists/me")).json()
+    assert (badge["verified"], badge["version"]) == (True, 2)
+    assert badge["verified_at"] == "2026-11-20T12:00:00Z"
+    applied, state = (await published())[4:]
+    assert isinstance(applied, ArtistVerificationApplied)
+    assert (applied.verified, applied.version) == (True, 2)
+    assert isinstance(state, ArtistState)
+    assert (state.verified, state.version) == (True, 2)
+
+
+async def test_an_approval_meant_for_another_person_is_a_dead_letter(
+    calling: Make, register: Make, deliver: Any
+) -> None:
+    me = calling(user_id=await register("Ada"))
+    artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
+    before = await deliver.dead_letters("user-artist.badges")
+    await deliver(approval(UUID(artist["id"]), uuid7()), uuid7())
+    await deliver(approval(uuid7(), uuid7()), uuid7())
+    await deliver.settled("user-artist.badges", "VERIFY")
+    assert (await me("GET", "/artists/me")).json()["verified"] is False
+    assert await deliver.dead_letters("user-artist.badges") == before + 2
+
+
+async def test_the_name_of_a_verified_artist_stays(
+    calling: Make, register: Make, deliver: Any
+) -> None:
+    user_id = await register("Ada")
+    me = calling(user_id=user_id)
+    artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
+    path = f"/artists/{artist['id']}"
+    await deliver(approval(UUID(artist["id"]), user_id), uuid7())
+    await deliver.settled("user-artist.badges", "VERIFY")
+    refused = await me("PATCH", path, json={"artist_name": "Somebody Famous"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "verified_name_fixed")
+    allowed = await me("PATCH", path, json={"artist_name": "Nova", "bio": "verified at last"})
+    assert (allowed.status_code, allowed.json()["verified"]) == (200, True)

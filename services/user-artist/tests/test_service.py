@@ -48,9 +48,7 @@ async def test_migrations_go_up_down_and_up_and_leave_no_drift(migrated: Service
         "uq_profile_handle_skeleton",
     ],
 )
-async def test_every_index_the_design_names_is_there(
-    migrated: ServiceDatabase, index: str
-) -> None:
+async def test_every_index_the_design_names_is_there(migrated: ServiceDatabase, index: str) -> None:
     connection = await asyncpg.connect(migrated.app_url)
     try:
         found = await connection.fetchval(

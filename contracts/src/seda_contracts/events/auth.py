@@ -35,3 +35,5 @@ class RoleChanged(Event, frozen=True, kw_only=True):
     role: Literal["USER", "ADMIN", "SUPER_ADMIN"]
     changed_by: UUID
     changed_at: Timestamp
+    perm_version: int = 0
+    """Access tokens of this person with a lower `perm_v` are void."""

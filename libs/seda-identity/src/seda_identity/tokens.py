@@ -5,13 +5,16 @@ sound token past its time is called expired.
 """
 
 import asyncio
+import json
+import re
 import time
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import jwt
 from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_decode
 
 ALGORITHM = "ES256"
 TOKEN_BYTES_MAX = 8_192
@@ -19,6 +22,11 @@ LEEWAY_SECONDS = 30
 REFETCH_SECONDS_MIN = 30.0
 VERIFIED_TOKENS_MAX = 10_000
 REQUIRED_CLAIMS = ["iss", "aud", "iat", "exp"]
+
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
+"""Three unpadded base64url parts. A P-256 signature is 64 bytes, so its last letter carries two
+bits: any other letter there would be a second spelling of the same token."""
 
 
 class InvalidToken(Exception):
@@ -31,6 +39,13 @@ class TokenExpired(InvalidToken):
 
 class KeysUnavailable(ConnectionError):
     """The issuer's public keys cannot be read right now."""
+
+
+class KeySource(Protocol):
+    """Where public keys are looked up by `kid`."""
+
+    async def key(self, kid: str) -> Any:
+        """Raises InvalidToken for a key the issuer does not publish."""
 
 
 class JwksCache:
@@ -76,7 +91,7 @@ class JwksCache:
 class TokenVerifier:
     """Checks tokens of one type, issuer and audience. Verified ones are remembered until `exp`."""
 
-    def __init__(self, keys: JwksCache, *, issuer: str, audience: str, token_type: str) -> None:
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str, token_type: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
@@ -98,7 +113,7 @@ class TokenVerifier:
         return claims
 
     async def _check(self, token: str) -> dict[str, Any]:
-        if len(token) > TOKEN_BYTES_MAX or not token.isascii():
+        if len(token) > TOKEN_BYTES_MAX or not _COMPACT.fullmatch(token):
             raise InvalidToken("not a token")
         try:
             header = jwt.get_unverified_header(token)
@@ -135,4 +150,16 @@ class TokenVerifier:
             raise InvalidToken("exp is not a whole number")
         if claims["aud"] != self._audience:
             raise InvalidToken("for someone else")
+        _check_names_once(token)
         return claims
+
+
+def _check_names_once(token: str) -> None:
+    """Raises InvalidToken when a claim is named twice: parsers disagree about which one counts."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise InvalidToken("a claim is named twice")
+        return dict(pairs)
+
+    json.loads(base64url_decode(token.split(".")[1]), object_pairs_hook=unique)

@@ -20,6 +20,7 @@ from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 from seda_runtime.logging import get_logger
 
+from seda_messaging.cancellation import still_wanted
 from seda_messaging.pull import Pull
 
 log = get_logger(__name__)
@@ -208,7 +209,7 @@ class KeyValueMirror:
             self.values[key] = entry.value
 
     async def _follow(self) -> None:
-        while True:
+        while still_wanted():
             reconnected = self._bus.reconnected()
             try:
                 store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
@@ -220,7 +221,7 @@ class KeyValueMirror:
             await asyncio.sleep(REWATCH_SECONDS)
 
     async def _until_reconnect(self, watcher: Any, reconnected: asyncio.Event) -> None:
-        while not reconnected.is_set():
+        while still_wanted() and not reconnected.is_set():
             try:
                 update = await watcher.updates(timeout=REWATCH_SECONDS)
             except (TimeoutError, NatsError):

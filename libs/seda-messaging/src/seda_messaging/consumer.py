@@ -24,6 +24,7 @@ from seda_runtime.logging import get_logger
 from sqlalchemy import Table
 
 from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.cancellation import still_wanted
 from seda_messaging.inbox import Delivery
 
 log = get_logger(__name__)
@@ -60,7 +61,7 @@ async def consume(
     worker = _Worker(bus, inbox, subscriptions)
     consumer = subscriptions[0].consumer
     try:
-        while True:
+        while still_wanted():
             reconnected = bus.reconnected()
             try:
                 await worker.pull(stream, durable_name(consumer), reconnected)
@@ -89,21 +90,23 @@ class _Worker:
         pull = self._bus.pull(stream, durable)
         await pull.open()
         watch = asyncio.create_task(reconnected.wait())
+        coming: asyncio.Task[Msg | None] | None = None
         try:
-            while not reconnected.is_set():
+            while still_wanted() and not reconnected.is_set():
                 await self._slots.acquire()
                 self._slots.release()
                 coming = asyncio.create_task(pull.next(self._batch()))
                 await asyncio.wait({coming, watch}, return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
-                    coming.cancel()
-                    await asyncio.gather(coming, return_exceptions=True)
                     return
                 message = coming.result()
                 if message is not None:
                     await self._start(message)
         finally:
             watch.cancel()
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
             await _quietly(pull.close())
 
     async def drain(self) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy import MetaData, event, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.cancellation import still_wanted
 
 log = get_logger(__name__)
 _propagator = TraceContextTextMapPropagator()
@@ -126,7 +127,7 @@ class Outbox:
             self._lanes = []
 
     async def _run_lane(self, lane: asyncio.Queue[Row], bus: Bus, database: Database) -> None:
-        while True:
+        while still_wanted():
             rows = [await lane.get()]
             while len(rows) < 100 and not lane.empty():
                 rows.append(lane.get_nowait())
@@ -159,7 +160,7 @@ class Outbox:
             )
 
     async def _run_sweeper(self, bus: Bus, database: Database) -> None:
-        while True:
+        while still_wanted():
             await asyncio.sleep(SWEEP_SECONDS)
             if not bus.is_connected:
                 continue

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from track_unfurl.links.domain import (
-    InvalidUrlError,
-    UnsupportedUrlError,
+    InvalidUrl,
+    UnsupportedUrl,
     canonicalise,
     provider_of_host,
     read_link,
@@ -152,13 +152,13 @@ def test_the_canonical_url_reads_as_itself(form: str, key: str) -> None:
 
 @pytest.mark.parametrize("link", REFUSED)
 def test_what_is_not_a_catalogue_entry_is_unsupported(link: str) -> None:
-    with pytest.raises(UnsupportedUrlError):
+    with pytest.raises(UnsupportedUrl):
         read_link(link)
 
 
 @pytest.mark.parametrize("text", INVALID)
 def test_text_without_a_followable_link_is_invalid(text: str) -> None:
-    with pytest.raises(InvalidUrlError):
+    with pytest.raises(InvalidUrl):
         read_link(text)
 
 

@@ -248,7 +248,5 @@ async def test_the_search_uses_the_trigram_index(db: Database, listed: Make) -> 
     async with db.begin() as tx:
         await tx.execute(text("SET LOCAL enable_seqscan = off"))
         await tx.execute(text("SET LOCAL enable_indexscan = off"))
-        plan = await tx.scalars(
-            text("EXPLAIN SELECT id FROM artist WHERE name_key LIKE '%nova%'")
-        )
+        plan = await tx.scalars(text("EXPLAIN SELECT id FROM artist WHERE name_key LIKE '%nova%'"))
         assert "ix_artist_name_trigrams" in "\n".join(plan)

@@ -136,7 +136,8 @@ async def test_a_field_that_breaks_its_rule_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "field", ["id", "role", "version", "created_at", "email", "handle_skeleton", "verified", "isMod"]
+    "field",
+    ["id", "role", "version", "created_at", "email", "handle_skeleton", "verified", "isMod"],
 )
 async def test_attack_051_fields_that_are_not_a_persons_to_set_are_refused(
     calling: Make, register: Make, field: str

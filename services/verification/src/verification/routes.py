@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from seda_db import Database
 from seda_identity import Policy, Principal, Role
@@ -25,8 +25,8 @@ from verification.operations import Claims
 from verification.tables import CheckRow, ClaimRow
 from verification.targets import TARGET_CHARACTERS_MAX
 
-PageLimit = FromQuery[Annotated[int, Meta(ge=1, le=PAGE_MAX)]]
-Cursor = FromQuery[Annotated[str, Meta(max_length=64)] | None]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=PAGE_MAX)]
+Cursor = FromQuery[str | None]
 
 
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

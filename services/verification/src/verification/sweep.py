@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from seda_db import Database, DatabaseUnavailable
+from seda_messaging.cancellation import still_wanted
 from seda_runtime.logging import get_logger
 
 from verification import operations
@@ -49,7 +50,7 @@ async def sweep(db: Database, claims: Claims) -> int:
 
 
 async def _every_minute(db: Database, claims: Claims) -> None:
-    while True:
+    while still_wanted():
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             moved = await sweep(db, claims)

@@ -28,11 +28,11 @@ _BY_HOST: dict[str, Provider] = {
 _BY_SUFFIX = tuple((suffix, provider) for provider in PROVIDERS for suffix in provider.suffixes)
 
 
-class InvalidUrlError(Exception):
+class InvalidUrl(Exception):
     """The text holds no link that could be followed."""
 
 
-class UnsupportedUrlError(Exception):
+class UnsupportedUrl(Exception):
     """A link, but to nothing a card can show: a search page, a profile tab, a mail address."""
 
 
@@ -40,12 +40,12 @@ def canonicalise(text: str) -> Canonical | None:
     """The canonical link in the text, or None. Never raises, never asks the network."""
     try:
         return read_link(text)
-    except (InvalidUrlError, UnsupportedUrlError):
+    except (InvalidUrl, UnsupportedUrl):
         return None
 
 
 def read_link(text: str) -> Canonical:
-    """Like canonicalise, but says why not: raises InvalidUrlError or UnsupportedUrlError."""
+    """Like canonicalise, but says why not: raises InvalidUrl or UnsupportedUrl."""
     found = _link_text(text)
     if found[:8].lower().startswith("spotify:"):
         canonical = spotify.read_uri(found)
@@ -53,7 +53,7 @@ def read_link(text: str) -> Canonical:
         parts = split_link(found)
         canonical = _read_parts(parts)
     if canonical is None:
-        raise UnsupportedUrlError
+        raise UnsupportedUrl
     return canonical
 
 
@@ -65,22 +65,22 @@ def provider_of_host(host: str) -> Provider | None:
 
 
 def split_link(text: str) -> LinkParts:
-    """One parse of one http(s) URL. Raises InvalidUrlError or, by scheme, UnsupportedUrlError."""
+    """One parse of one http(s) URL. Raises InvalidUrl or, by scheme, UnsupportedUrl."""
     if len(text) > URL_LENGTH_MAX:
-        raise InvalidUrlError
+        raise InvalidUrl
     try:
         url = can_ada.parse(text)
     except ValueError as error:
-        raise InvalidUrlError from error
+        raise InvalidUrl from error
     if url.protocol not in {"http:", "https:"}:
-        raise UnsupportedUrlError
+        raise UnsupportedUrl
     host = url.hostname.removesuffix(".")
     if (
         url.has_credentials()
         or len(url.href) > URL_LENGTH_MAX
         or ("." not in host and "[" not in host)
     ):
-        raise InvalidUrlError
+        raise InvalidUrl
     return LinkParts(
         scheme=url.protocol.removesuffix(":"),
         # A port makes it another server, so it must not be taken for the provider's.
@@ -107,9 +107,9 @@ def _read_parts(parts: LinkParts) -> Canonical | None:
 
 
 def _link_text(text: str) -> str:
-    """The one URL inside whatever was pasted. Raises InvalidUrlError."""
+    """The one URL inside whatever was pasted. Raises InvalidUrl."""
     if len(text) > TEXT_LENGTH_MAX:
-        raise InvalidUrlError
+        raise InvalidUrl
     stripped = text.strip()
     if "<" in stripped and (frame := _IFRAME_SOURCE.search(stripped)):
         source = html.unescape(frame[1])
@@ -124,7 +124,7 @@ def _link_text(text: str) -> str:
     if _BARE_HOST.match(stripped):
         stripped = f"https://{stripped}"
     if not stripped:
-        raise InvalidUrlError
+        raise InvalidUrl
     return stripped
 
 

@@ -3,7 +3,6 @@
 import re
 
 from track_unfurl.metadata.bandcamp import read_bandcamp
-from track_unfurl.metadata.charset import page_text
 from track_unfurl.metadata.durations import duration_ms
 from track_unfurl.metadata.head import Head, scan
 from track_unfurl.metadata.json_ld import read_json_ld
@@ -31,11 +30,10 @@ _APPLE_TITLE = re.compile(r"(.+) by (.+?)(?: on Apple\s?Music)?", re.S)
 _SPOTIFY_LINE = re.compile(r"([^·]+) · (?:Song|Album|Single|EP|Playlist) · .+", re.S)
 
 
-def read_page(body: bytes, content_type: str | None, provider: str) -> tuple[Reading, ...]:
+def read_page(text: str, content_type: str, provider: str) -> tuple[Reading, ...]:
     """Readings in order of trust. A wall gives one reading that says blocked and nothing else."""
     if content_type and not re.search(r"html|xml|text/plain", content_type, re.I):
         return (Reading(source=SOURCE, verdict="unreadable"),)
-    text = page_text(body, content_type)
     head = scan(text)
     described = head.first("og:title", "twitter:title")
     if is_wall(described or head.title):
@@ -49,9 +47,9 @@ def read_page(body: bytes, content_type: str | None, provider: str) -> tuple[Rea
     return tuple(readings)
 
 
-def oembed_link(body: bytes, content_type: str | None) -> str | None:
+def oembed_link(text: str) -> str | None:
     """The page's own oEmbed address; the caller asks it through the same guard."""
-    return scan(page_text(body, content_type)).oembed_url
+    return scan(text).oembed_url
 
 
 def is_wall(title: str | None) -> bool:

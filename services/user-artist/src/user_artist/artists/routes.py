@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from seda_db import Database
 from seda_identity import Policy, Principal, Role
@@ -15,7 +15,6 @@ from seda_identity import Policy, Principal, Role
 from user_artist.addresses import ADDRESS_CHARACTERS_MAX
 from user_artist.artists import operations
 from user_artist.artists.domain import (
-    CURSOR_CHARACTERS_MAX,
     SEARCH_CHARACTERS_MAX,
     SEARCH_PAGE_DEFAULT,
     SEARCH_PAGE_MAX,
@@ -83,7 +82,7 @@ class ArtistRoutes(Controller):
         db: NamedDependency[Database],
         artists: NamedDependency[Artists],
     ) -> Artist:
-        edit = msgspec.convert(data, ArtistEdit, from_attributes=True)
+        edit = ArtistEdit(**msgspec.structs.asdict(data))
         async with db.begin() as tx:
             row = await operations.create_artist(
                 tx, artists, user_id=principal.require_user(), edit=edit
@@ -98,10 +97,10 @@ class ArtistRoutes(Controller):
     async def search_artists(
         self,
         db: NamedDependency[Database],
-        q: FromQuery[Annotated[str, Meta(max_length=SEARCH_CHARACTERS_MAX)]] = "",
+        q: Annotated[str, QueryParameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
         verified: FromQuery[bool] = True,
-        limit: FromQuery[Annotated[int, Meta(ge=1, le=SEARCH_PAGE_MAX)]] = SEARCH_PAGE_DEFAULT,
-        cursor: FromQuery[Annotated[str, Meta(max_length=CURSOR_CHARACTERS_MAX)] | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=SEARCH_PAGE_MAX)] = SEARCH_PAGE_DEFAULT,
+        cursor: FromQuery[str | None] = None,
     ) -> ArtistPage:
         """Artists whose name contains `q`, in name order; unverified ones only when asked for."""
         async with db.read() as tx:
@@ -137,7 +136,7 @@ class ArtistRoutes(Controller):
         db: NamedDependency[Database],
         artists: NamedDependency[Artists],
     ) -> Artist:
-        edit = msgspec.convert(data, ArtistEdit, from_attributes=True)
+        edit = ArtistEdit(**msgspec.structs.asdict(data))
         async with db.begin() as tx:
             row = await operations.edit_artist(
                 tx, artists, artist_id=artist_id, user_id=principal.require_user(), edit=edit

@@ -1,6 +1,6 @@
 """SoundCloud: a person and a slug, both in lower case.
 
-The secret of a private share (`/s-…`) is dropped: it would otherwise be shown to everyone and kept.
+The secret of a private share (`/s-…`) is dropped: a card is shown to everyone, and kept.
 """
 
 import re

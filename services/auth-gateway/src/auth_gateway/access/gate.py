@@ -1,0 +1,155 @@
+"""The one door to every route, own or proxied: limit, token, role, in this order of telling.
+
+A refused token costs as much of the caller's allowance as an accepted request, so guessing is not
+free. What a route needs stands in its `Policy`, or in the proxy's table.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from litestar.enums import ScopeType
+from litestar.exceptions import MethodNotAllowedException
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from seda_identity import Forbidden, Policy, Principal, Role
+from seda_identity.principal import ANONYMOUS
+
+from auth_gateway.access.domain import (
+    AccessTokenExpired,
+    BodyNotJson,
+    InvalidAccessToken,
+    MissingToken,
+    RateLimited,
+    bearer_token,
+)
+from auth_gateway.access.tokens import AccessTokens
+from auth_gateway.limits.domain import Decision, Limiter, client_address, network_of
+from auth_gateway.proxy.domain import METHODS, required_role, route_for
+from auth_gateway.sessions.revocation import Revocations
+
+PER_ADDRESS_LIMITS = frozenset({"auth"})
+"""Classes counted by address even for a known caller: accounts are free, addresses are not."""
+REFUSED_TOKEN = (InvalidAccessToken, AccessTokenExpired)
+
+
+class Requirement(NamedTuple):
+    """What a request must bring."""
+
+    role: Role
+    aal: int
+    limit: str
+    reads_token: bool
+    """Own routes for anyone do not look at the token: a client whose access token has expired must
+    still be able to refresh it."""
+
+
+class Gate:
+    """Litestar middleware around every route. Leaves in the scope's state the principal, and the
+    limit headers that the edge writes on whatever the answer becomes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: AccessTokens,
+        revocations: Revocations,
+        limiters: Mapping[str, Limiter],
+        trusted_hops: int,
+    ) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._revocations = revocations
+        self._limiters = limiters
+        self._trusted_hops = trusted_hops
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        http: HTTPScope = scope
+        required = requirement_of(http)
+        if required is None:
+            await self._app(scope, receive, send)
+            return
+        principal, refusal = await self._who(http, required)
+        limiter = self._limiters[required.limit]
+        decision = limiter.take(self._caller(http, principal, required), now=time.monotonic())
+        http["state"]["limit_headers"] = _limit_headers(limiter, decision)
+        if not decision.allowed:
+            raise RateLimited(decision.retry_after_seconds)
+        if refusal is not None:
+            raise refusal
+        self._authorise(principal, required)
+        _check_content_type(http)
+        http["state"]["principal"] = principal
+        await self._app(scope, receive, send)
+
+    async def _who(
+        self, scope: HTTPScope, required: Requirement
+    ) -> tuple[Principal, Exception | None]:
+        if not required.reads_token:
+            return ANONYMOUS, None
+        try:
+            token = bearer_token(scope["headers"])
+            principal = ANONYMOUS if token is None else await self._tokens.principal(token)
+        except REFUSED_TOKEN as refusal:
+            return ANONYMOUS, refusal
+        return principal, None
+
+    def _caller(self, scope: HTTPScope, principal: Principal, required: Requirement) -> str:
+        if principal.user_id is not None and required.limit not in PER_ADDRESS_LIMITS:
+            return str(principal.user_id)
+        peer = scope["client"]
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        address = client_address(
+            peer[0] if peer else None,
+            b",".join(forwarded).decode("latin-1"),
+            trusted_hops=self._trusted_hops,
+        )
+        return network_of(address)
+
+    def _authorise(self, principal: Principal, required: Requirement) -> None:
+        if required.role is Role.ANYONE:
+            return
+        if principal.user_id is None:
+            raise MissingToken
+        if principal.role < required.role or principal.aal < required.aal:
+            raise Forbidden
+        if required.role >= Role.ADMIN:
+            self._revocations.check_fresh()
+
+
+def requirement_of(scope: HTTPScope) -> Requirement | None:
+    """None for operational routes. Raises MethodNotAllowedException for odd methods on proxied
+    paths; an unknown path below a mount asks for nothing, it is answered with 404.
+    """
+    opt: Mapping[str, Any] = scope["route_handler"].opt
+    policy = opt.get("policy")
+    if isinstance(policy, Policy):
+        return Requirement(policy.role, policy.aal, policy.limit, policy.role is not Role.ANYONE)
+    route = route_for(scope["state"]["plain_path"]) if opt.get("proxied") else None
+    if route is None:
+        return None
+    method = str(scope["method"])
+    if method not in METHODS:
+        raise MethodNotAllowedException(headers={"Allow": ", ".join(sorted(METHODS))})
+    role = required_role(route, method)
+    return Requirement(Role.ANYONE if role is None else Role[role], 1, route.limit, True)
+
+
+def _check_content_type(scope: HTTPScope) -> None:
+    """Raises BodyNotJson for a body that does not say it is JSON."""
+    headers = dict(scope["headers"])
+    has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if has_body and media_type != b"application/json" and not media_type.endswith(b"+json"):
+        raise BodyNotJson
+
+
+def _limit_headers(limiter: Limiter, decision: Decision) -> list[tuple[bytes, bytes]]:
+    state = f'"{limiter.limit.name}";r={decision.remaining};t={decision.reset_seconds}'
+    return [
+        (b"ratelimit-policy", limiter.limit.policy.encode()),
+        (b"ratelimit", state.encode()),
+    ]

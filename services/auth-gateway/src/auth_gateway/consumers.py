@@ -1,0 +1,46 @@
+"""The gateway hears its own events: what one process ended, the bucket tells all others.
+
+Going through the outbox instead of writing the bucket after the commit means that no crash between
+the two leaves a revoked session alive elsewhere.
+"""
+
+from functools import partial
+
+from seda_contracts.events.auth import RoleChanged, SessionRevoked
+from seda_messaging import Delivery, Subscription
+
+from auth_gateway.sessions.revocation import Revocations
+
+CONSUMER = "auth-gateway.revocations"
+
+
+def subscriptions(revocations: Revocations) -> tuple[Subscription, ...]:
+    """Both set a key to what it would be anyway, so a second delivery changes nothing."""
+    return (
+        Subscription(
+            SessionRevoked,
+            partial(on_session_revoked, revocations=revocations),
+            consumer=CONSUMER,
+        ),
+        Subscription(
+            RoleChanged, partial(on_role_changed, revocations=revocations), consumer=CONSUMER
+        ),
+    )
+
+
+async def on_session_revoked(
+    event: SessionRevoked, delivery: Delivery, *, revocations: Revocations
+) -> None:
+    """After a change of role the session itself goes on; its old tokens fall by their version."""
+    del delivery
+    if event.reason != "role_changed":
+        await revocations.publish_session(event.session_id, at=int(event.revoked_at.timestamp()))
+
+
+async def on_role_changed(
+    event: RoleChanged, delivery: Delivery, *, revocations: Revocations
+) -> None:
+    del delivery
+    await revocations.publish_role(
+        event.user_id, at=int(event.changed_at.timestamp()), perm_version=event.perm_version
+    )

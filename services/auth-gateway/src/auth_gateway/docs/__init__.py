@@ -1,0 +1,1 @@
+"""One description of the whole API, and a page to read it. Nothing comes from another host."""

@@ -1,0 +1,1 @@
+"""How often one caller may ask. Counted per process for now; see the README."""

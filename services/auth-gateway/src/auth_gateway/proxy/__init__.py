@@ -1,0 +1,1 @@
+"""What passes to the services behind the gateway, and in which shape."""

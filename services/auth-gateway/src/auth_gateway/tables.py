@@ -1,0 +1,74 @@
+"""Every table of the schema `auth`. The e-mail address lives here and nowhere else."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from seda_db import table_base
+from seda_messaging.tables import add_messaging_tables
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    Uuid,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+if TYPE_CHECKING:
+    # The type checker cannot follow a base class that a function makes.
+    class Table(SQLModel): ...
+
+else:
+    Table = table_base("auth")
+
+
+class AccountRow(Table, table=True):
+    """One person. `perm_version` rises with every change of role; older tokens are refused."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        Index("uq_account_email", "email", unique=True),
+        Index("ix_account_role", "role", "id", postgresql_where=text("role <> 'USER'")),
+        CheckConstraint("role IN ('USER', 'ADMIN', 'SUPER_ADMIN')", name="role_known"),
+        CheckConstraint("char_length(email) BETWEEN 6 AND 254", name="email_length"),
+    )
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    email: str = Field(sa_column=Column(Text, nullable=False))
+    password_hash: str = Field(sa_column=Column(Text, nullable=False))
+    role: str = Field(sa_column=Column(Text, nullable=False))
+    perm_version: int = Field(sa_column=Column(Integer, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class SessionRow(Table, table=True):
+    """One login on one device. `counter` is the number of the newest refresh token."""
+
+    __tablename__ = "session"
+    __table_args__ = (
+        Index("ix_session_account", "account_id", "id", postgresql_where=text("ended_at IS NULL")),
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
+    )
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    account_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("account.id", ondelete="CASCADE"), nullable=False)
+    )
+    sealed_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """The key of this session's refresh tokens, sealed; see keys/sealing.py."""
+    counter: int = Field(sa_column=Column(Integer, nullable=False))
+    turned_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    last_used_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    user_agent: str = Field(sa_column=Column(Text, nullable=False))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    end_reason: str | None = Field(default=None, sa_column=Column(Text))
+
+
+add_messaging_tables(Table.metadata)

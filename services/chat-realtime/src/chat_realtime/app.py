@@ -1,0 +1,79 @@
+"""The composition root: builds the parts of chat-realtime once and ties them together.
+
+One process holds both listeners: HTTP by Litestar on Granian, the socket by `live/`.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+from seda_db import Database
+from seda_identity import IdentityVerifier, enforce_policies, require_identity
+from seda_messaging import Bus, Outbox, run_messaging
+from seda_runtime.application import build_app
+from seda_runtime.clock import Clock, utc_now
+from seda_runtime.settings import load
+
+from chat_realtime.consumers import subscriptions
+from chat_realtime.live.operations import make_door
+from chat_realtime.live.runner import run_live
+from chat_realtime.log.operations import Recording
+from chat_realtime.messages.routes import MessageRoutes
+from chat_realtime.moderation.routes import ModerationRoutes
+from chat_realtime.problems import PROBLEMS
+from chat_realtime.rooms.routes import RoomRoutes
+from chat_realtime.settings import Settings, check
+from chat_realtime.signals import Signals
+from chat_realtime.tables import Table
+
+NAME = "chat-realtime"
+DESCRIPTION = "Rooms, messages and moderation; their live side is the socket `seda.rt.v1`."
+
+
+def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
+    check(settings)
+    db = Database(settings.database_url, pool_size=settings.database_pool_size)
+    bus = Bus(settings.nats_url, service=NAME)
+    outbox = Outbox(Table.metadata, service=NAME, now=now)
+    signals = Signals(bus)
+    recording = Recording(outbox=outbox, signals=signals, now=now)
+    door = make_door(settings.gateway_url, now=now)
+
+    @asynccontextmanager
+    async def run(app: Litestar) -> AsyncIterator[None]:
+        """Sockets close first, then consumers and relay, then the database."""
+        try:
+            async with (
+                run_messaging(bus, outbox, db, subscriptions(db, recording)),
+                signals.run(),
+                run_live(settings, bus=bus, db=db, recording=recording, door=door) as live,
+            ):
+                app.state.live = live
+                yield
+        finally:
+            await db.close()
+
+    return build_app(
+        settings,
+        name=NAME,
+        description=DESCRIPTION,
+        route_handlers=[RoomRoutes, MessageRoutes, ModerationRoutes],
+        problems=PROBLEMS,
+        lifespan=[run],
+        dependencies={
+            "db": Provide(lambda: db, sync_to_thread=False),
+            "recording": Provide(lambda: recording, sync_to_thread=False),
+        },
+        ready_checks={"database": db.ping, "nats": bus.ready},
+        before_start=[enforce_policies],
+        on_app_init=[
+            require_identity(IdentityVerifier(settings.gateway_url, audience=NAME)),
+        ],
+    )
+
+
+def create_app_from_env() -> Litestar:
+    """What Granian calls."""
+    return create_app(load(Settings, os.environ))

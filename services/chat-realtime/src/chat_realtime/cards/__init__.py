@@ -1,0 +1,1 @@
+"""Track cards on messages: links found in text, cards that track-unfurl made of them."""

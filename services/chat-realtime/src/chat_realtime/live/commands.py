@@ -1,0 +1,65 @@
+"""Commands that change something: each opens one transaction and calls the operation HTTP calls.
+
+The answer is made after the commit: an `ok` means that PostgreSQL has it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from seda_db import Database
+from seda_identity import Principal
+
+from chat_realtime.live import frames
+from chat_realtime.live.session import Command
+from chat_realtime.log.operations import Recording
+from chat_realtime.messages import operations as messages
+from chat_realtime.messages.measures import measured_send
+from chat_realtime.rooms import operations as rooms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What commands work with."""
+
+    db: Database
+    recording: Recording
+
+
+async def perform(desk: Desk, principal: Principal, command: Command) -> dict[str, Any]:
+    """The `ok` of a command. Raises what the operation raises."""
+    assert command.room is not None
+    room_id: UUID = command.room
+    recording = desk.recording
+    match command.body:
+        case frames.SendMessage(cid, text, parent_id):
+            with measured_send():
+                async with desk.db.begin() as tx:
+                    sent = await messages.send_message(
+                        tx, recording, principal, room_id, cid=cid, text=text, parent_id=parent_id
+                    )
+            return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
+        case frames.EditMessage(message_id, text):
+            async with desk.db.begin() as tx:
+                seq: int | None = await messages.edit_message(
+                    tx, recording, principal, room_id, message_id, text=text
+                )
+        case frames.DeleteMessage(message_id):
+            async with desk.db.begin() as tx:
+                seq = await messages.delete_message(tx, recording, principal, room_id, message_id)
+        case frames.React(message_id, emoji):
+            async with desk.db.begin() as tx:
+                seq = await messages.react(
+                    tx, recording, principal, room_id, message_id, emoji=emoji
+                )
+        case frames.Unreact(message_id, emoji):
+            async with desk.db.begin() as tx:
+                seq = await messages.unreact(
+                    tx, recording, principal, room_id, message_id, emoji=emoji
+                )
+        case frames.MarkRead(seq):
+            async with desk.db.begin() as tx:
+                seq = await rooms.mark_read(tx, principal, room_id, seq, now=recording.now())
+        case _:
+            raise AssertionError(f"{command.op} is no change")
+    return {"seq": seq}

@@ -1,0 +1,75 @@
+"""Errors as a socket reply tells them: the codes of `seda.rt.v1`, and whether to try again."""
+
+from seda_identity.tokens import InvalidToken, TokenExpired
+from seda_runtime.problems import Problem
+
+from chat_realtime.live.feed import RoomGone
+from chat_realtime.live.frames import Failure, Retry
+from chat_realtime.live.operations import SessionEnded
+from chat_realtime.problems import PROBLEMS
+
+CODES = frozenset(
+    {
+        "bad_request",
+        "unknown_op",
+        "too_large",
+        "unauthenticated",
+        "token_expired",
+        "forbidden",
+        "not_member",
+        "banned",
+        "muted",
+        "slow_mode",
+        "rate_limited",
+        "room_locked",
+        "not_found",
+        "conflict",
+        "cid_conflict",
+        "cursor_too_old",
+        "epoch_changed",
+        "unavailable",
+        "internal",
+    }
+)
+"""Closed: clients switch on these. HTTP may be finer, the socket says the nearest of them."""
+
+_BY_STATUS = {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found"}
+_RETRY: dict[str, Retry] = {
+    "unauthenticated": "after_refresh",
+    "token_expired": "after_refresh",
+    "muted": "later",
+    "unavailable": "later",
+    "internal": "later",
+}
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An error nobody mapped is `internal` and tells nothing of itself."""
+    if isinstance(error, TokenExpired):
+        return _failure("token_expired", "The token has expired.")
+    if isinstance(error, SessionEnded):
+        return Failure(code="unauthenticated", retry="never", msg="The session was revoked.")
+    if isinstance(error, InvalidToken):
+        return _failure("unauthenticated", "The ticket or token is not valid.")
+    if isinstance(error, RoomGone):
+        return _failure("not_found", "There is no such room.")
+    for kind in type(error).__mro__:
+        problem = PROBLEMS.get(kind)
+        if problem is not None:
+            return _from_problem(problem, error)
+    if isinstance(error, ConnectionError):
+        return _failure("unavailable", "A part of the platform is not reachable right now.")
+    return _failure("internal", "Internal server error")
+
+
+def _from_problem(problem: Problem, error: BaseException) -> Failure:
+    code = problem.code
+    if code not in CODES:
+        code = _BY_STATUS.get(problem.status, "bad_request")
+    seconds = getattr(error, "retry_after_seconds", None)
+    retry_ms = None if seconds is None else int(seconds) * 1000
+    return Failure(code=code, retry=_RETRY.get(code, "never"), msg=problem.title, retry_ms=retry_ms)
+
+
+def _failure(code: str, message: str) -> Failure:
+    return Failure(code=code, retry=_RETRY.get(code, "never"), msg=message)

@@ -1,0 +1,242 @@
+"""What keeps the local audiences true: live events in order, holes filled, rights asked again.
+
+One core-NATS subscription per room with local members. An event that is the next of its room and of
+the rights epoch we know goes straight to the hub. Anything else (a hole, a newer epoch) stops the
+room, reads the log and the rights from PostgreSQL, removes who may no longer listen and goes on.
+A sweep does the same for what was lost at the end, where no later event shows the hole.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+from seda_contracts.live import room_subject
+from seda_db import Database, DatabaseUnavailable
+from seda_messaging import Bus
+from seda_messaging.bus import Unsubscribe
+from seda_runtime.clock import Clock
+from seda_runtime.logging import get_logger
+from seda_runtime.telemetry import counter
+
+from chat_realtime.live import frames
+from chat_realtime.live.hub import Hub, Member
+from chat_realtime.log import operations as log_operations
+from chat_realtime.log.domain import EventFrame, Position, encode_event
+from chat_realtime.log.store import positions
+from chat_realtime.rooms import store as rooms_store
+
+log = get_logger(__name__)
+_repairs = counter("seda_chat_feed_repairs", "Rooms whose events were read from the log again.")
+
+
+class Listening(Member, Protocol):
+    """A member whose rights can end."""
+
+    @property
+    def user_id(self) -> UUID: ...
+
+    def revoke(self, room: UUID, reason: str) -> None: ...
+
+
+class _Glance(msgspec.Struct):
+    """As much of a signal as decides its way; the rest passes through unparsed."""
+
+    op: str
+    seq: int = 0
+    acl: int = 0
+
+
+_glance = msgspec.json.Decoder(_Glance).decode
+
+
+class Feed:
+    """One room as this process follows it."""
+
+    __slots__ = ("acl", "dirty", "followers", "ready", "repair", "room", "unsubscribe")
+
+    def __init__(self, room: UUID) -> None:
+        self.room = room
+        self.followers = 0
+        self.acl = 0
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.unsubscribe: Unsubscribe | None = None
+        self.repair: asyncio.Task[None] | None = None
+        self.dirty = False
+        """Something was heard during a repair, which therefore has to read once more."""
+
+
+class RoomGone(Exception):
+    """There is no such room any more."""
+
+
+class Feeds:
+    """All rooms that somebody here listens to."""
+
+    def __init__(self, hub: Hub, bus: Bus, db: Database, *, now: Clock) -> None:
+        self._hub = hub
+        self._bus = bus
+        self._db = db
+        self._now = now
+        self._feeds: dict[UUID, Feed] = {}
+
+    def rooms(self) -> list[UUID]:
+        return list(self._feeds)
+
+    def feed(self, room: UUID) -> Feed:
+        return self._feeds[room]
+
+    async def follow(self, room: UUID) -> None:
+        """Hear the room from now on. The subscription stands before any position is read, so an
+        event is either in what is read afterwards or still to come. Raises RoomGone.
+        """
+        feed = self._feeds.get(room)
+        if feed is None:
+            feed = self._feeds[room] = Feed(room)
+            feed.followers += 1
+            await self._open(feed)
+            return
+        feed.followers += 1
+        await asyncio.shield(feed.ready)
+
+    def unfollow(self, room: UUID) -> None:
+        """The sweep hangs up when nobody follows; whoever comes back soon finds it open."""
+        self._feeds[room].followers -= 1
+
+    async def sweep(self) -> None:
+        """Compare every room with the database, and forget those nobody follows."""
+        for feed in [feed for feed in self._feeds.values() if feed.followers == 0]:
+            await self._close(feed)
+        if not self._feeds:
+            return
+        async with self._db.read() as tx:
+            found = await positions(tx, self.rooms())
+        for room, feed in list(self._feeds.items()):
+            audience = self._hub.audience(room)
+            position = found.get(room)
+            if audience is None:
+                continue
+            if position is None or position.seq > audience.head or position.acl != feed.acl:
+                self._start_repair(feed)
+
+    async def close(self) -> None:
+        for feed in list(self._feeds.values()):
+            await self._close(feed)
+
+    async def _open(self, feed: Feed) -> None:
+        try:
+            feed.unsubscribe = await self._bus.subscribe_live(
+                room_subject(feed.room), lambda _, payload: self._hear(feed, payload)
+            )
+            await self._bus.flush()
+            async with self._db.read() as tx:
+                position = (await positions(tx, [feed.room])).get(feed.room)
+            if position is None:
+                raise RoomGone
+        except BaseException as error:
+            self._feeds.pop(feed.room, None)
+            if not feed.ready.done():
+                feed.ready.set_exception(error if isinstance(error, Exception) else RoomGone())
+                feed.ready.exception()  # there may be nobody else waiting
+            if feed.unsubscribe is not None:
+                await feed.unsubscribe()
+            raise
+        feed.acl = position.acl
+        self._hub.open_room(feed.room, head=position.seq)
+        feed.ready.set_result(None)
+
+    async def _close(self, feed: Feed) -> None:
+        self._feeds.pop(feed.room, None)
+        if feed.repair is not None:
+            feed.repair.cancel()
+        self._hub.close_room(feed.room)
+        if feed.unsubscribe is not None:
+            await feed.unsubscribe()
+
+    def _hear(self, feed: Feed, payload: bytes) -> None:
+        if self._feeds.get(feed.room) is not feed or not feed.ready.done():
+            return  # what came before the first position was read is in the log
+        try:
+            glance = _glance(payload)
+        except msgspec.DecodeError:
+            log.warning("live.undecodable", room=str(feed.room))
+            return
+        if glance.op == "ep":
+            self._hub.publish_ephemeral(feed.room, payload)
+        elif glance.op == "ev":
+            self._hear_event(feed, glance, payload)
+
+    def _hear_event(self, feed: Feed, glance: _Glance, payload: bytes) -> None:
+        audience = self._hub.audience(feed.room)
+        if audience is None or glance.seq <= audience.head:
+            return
+        if feed.repair is not None:
+            feed.dirty = True
+        elif glance.seq == audience.head + 1 and glance.acl == feed.acl:
+            self._hub.publish(feed.room, payload, seq=glance.seq)
+        else:
+            self._start_repair(feed)
+
+    def _start_repair(self, feed: Feed) -> None:
+        feed.dirty = True
+        if feed.repair is None:
+            feed.repair = asyncio.create_task(self._repair(feed))
+
+    async def _repair(self, feed: Feed) -> None:
+        """Until nothing was heard meanwhile. Without a database the room stands still: an event
+        whose rights cannot be checked is not delivered.
+        """
+        _repairs.add(1)
+        try:
+            while feed.dirty and self._feeds.get(feed.room) is feed:
+                feed.dirty = False
+                await self._read_again(feed)
+        except DatabaseUnavailable:
+            log.warning("feed.repair_failed", room=str(feed.room))
+        finally:
+            feed.repair = None
+
+    async def _read_again(self, feed: Feed) -> None:
+        audience = self._hub.audience(feed.room)
+        if audience is None:
+            return
+        listeners: list[Listening] = [member for member in audience]  # type: ignore[misc]
+        async with self._db.read() as tx:
+            position = (await positions(tx, [feed.room])).get(feed.room)
+            permitted = await rooms_store.permitted_listeners(
+                tx, feed.room, list({each.user_id for each in listeners}), now=self._now()
+            )
+            events = await log_operations.missed(tx, feed.room, after_seq=audience.head)
+        if set(audience) - set(listeners):
+            # Somebody came in while we read, with rights from before: look at everyone again.
+            feed.dirty = True
+            return
+        for listener in listeners:
+            if position is None or listener.user_id not in permitted:
+                self._hub.leave(feed.room, listener)
+                listener.revoke(feed.room, _reason(events, listener.user_id))
+        if position is not None:
+            feed.acl = position.acl
+            self._deliver(feed, events, position)
+
+    def _deliver(self, feed: Feed, events: Sequence[EventFrame], position: Position) -> None:
+        audience = self._hub.audience(feed.room)
+        assert audience is not None
+        if events and events[-1].seq < position.seq:
+            # More than one page behind: each client catches up by its own cursor.
+            log.warning("feed.lagged", room=str(feed.room), entries=position.seq - audience.head)
+            lagged = frames.Lagged(room=feed.room, from_=audience.head)
+            self._hub.publish(feed.room, frames.encode(lagged), seq=position.seq)
+            return
+        for event in events:
+            self._hub.publish(feed.room, encode_event(event), seq=event.seq)
+
+
+def _reason(events: Sequence[EventFrame], user_id: UUID) -> str:
+    """Why somebody lost the room: what the log says of it, if it is recent enough to say."""
+    reasons = {"member.kicked": "kicked", "member.banned": "banned", "member.left": "left"}
+    for event in reversed(events):
+        if event.t in reasons and event.d.get("user_id") == str(user_id):
+            return reasons[event.t]
+    return "not_member"

@@ -1,0 +1,242 @@
+"""The wire of `seda.rt.v1`, both directions: every shape a socket may carry, and nothing else.
+
+Clients send commands; the server sends replies (by command id), events (durable, numbered by the
+room), states (the latest wins), ephemerals (may be dropped) and controls. Readers ignore fields
+they do not know.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from websockets.frames import Frame, Opcode
+
+SUBPROTOCOL = "seda.v1.json"
+
+Retry = Literal["never", "later", "after_refresh"]
+ReplayResult = Literal["replay", "current", "snapshot", "gone"]
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a client has read one room. A foreign epoch makes `seq` worthless."""
+
+    ep: str
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Resume(msgspec.Struct, frozen=True):
+    rooms: dict[UUID, Cursor] = {}
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Exactly one of `ticket` (one use, from the gateway) and `token` (an access token)."""
+
+    ticket: str | None = None
+    token: str | None = None
+    resume: Resume = Resume()
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    token: str
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    """With `ep` and `seq` the missed events come first; without, only what happens from now on."""
+
+    ep: str | None = None
+    seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    pass
+
+
+class SendMessage(msgspec.Struct, frozen=True):
+    """`cid` is the client's own id: sending it again returns the first message."""
+
+    cid: str
+    text: str
+    parent_id: UUID | None = None
+
+
+class EditMessage(msgspec.Struct, frozen=True):
+    message_id: UUID
+    text: str
+
+
+class DeleteMessage(msgspec.Struct, frozen=True):
+    message_id: UUID
+
+
+class React(msgspec.Struct, frozen=True):
+    message_id: UUID
+    emoji: str
+
+
+class Unreact(msgspec.Struct, frozen=True):
+    message_id: UUID
+    emoji: str
+
+
+class Typing(msgspec.Struct, frozen=True):
+    pass
+
+
+class MarkRead(msgspec.Struct, frozen=True):
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """`t0` is the client's clock in milliseconds, given back so it can compute the offset."""
+
+    n: int = 0
+    t0: float = 0
+
+
+Body = (
+    Hello
+    | Refresh
+    | Subscribe
+    | Unsubscribe
+    | SendMessage
+    | EditMessage
+    | DeleteMessage
+    | React
+    | Unreact
+    | Typing
+    | MarkRead
+    | Heartbeat
+)
+
+BODIES: Mapping[str, type[Body]] = {
+    "hello": Hello,
+    "auth.refresh": Refresh,
+    "room.sub": Subscribe,
+    "room.unsub": Unsubscribe,
+    "msg.send": SendMessage,
+    "msg.edit": EditMessage,
+    "msg.delete": DeleteMessage,
+    "react.add": React,
+    "react.remove": Unreact,
+    "typing": Typing,
+    "read.mark": MarkRead,
+    "hb": Heartbeat,
+}
+
+WITHOUT_ROOM = frozenset({"hello", "auth.refresh", "hb"})
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A command before its `d` is understood."""
+
+    op: str
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    room: UUID | None = None
+    d: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    code: str
+    retry: Retry
+    msg: str = ""
+    retry_ms: int | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    id: int
+    ok: Any
+
+
+class Refused(msgspec.Struct, frozen=True):
+    id: int
+    err: Failure
+
+
+class Welcome(msgspec.Struct, frozen=True, tag_field="op", tag="welcome"):
+    hb_ms: int
+    hb_grace_ms: int
+    limits: dict[str, int]
+    server_time: int
+    build: str
+
+
+class RoomReady(msgspec.Struct, frozen=True):
+    """`n` events follow when `result` is `replay`. `snapshot` says: read history over HTTP."""
+
+    room: UUID
+    result: ReplayResult
+    ep: str = ""
+    head: int = 0
+    n: int = 0
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="op", tag="ready"):
+    id: int
+    conn: UUID
+    user: UUID
+    rooms: list[RoomReady]
+    exp: int | None = None
+    """Unix milliseconds at which the token ends; absent for tickets, whose session is watched."""
+
+
+class Live(msgspec.Struct, frozen=True, tag_field="op", tag="live"):
+    """Everything after `head` of this room arrives on this socket from here on."""
+
+    room: UUID
+    head: int
+
+
+class Lagged(msgspec.Struct, frozen=True, tag_field="op", tag="lagged", rename={"from_": "from"}):
+    """The client read too slowly: events after `from` were left out and are in the room's log."""
+
+    room: UUID
+    from_: int
+
+
+class Unsub(msgspec.Struct, frozen=True, tag_field="op", tag="unsub"):
+    room: UUID
+    reason: str
+
+
+class Drain(msgspec.Struct, frozen=True, tag_field="op", tag="drain"):
+    in_ms: int
+    resume: bool = True
+
+
+class AuthExpiring(msgspec.Struct, frozen=True, tag_field="op", tag="auth.expiring"):
+    in_ms: int
+
+
+class HeartbeatOk(msgspec.Struct, frozen=True, tag_field="op", tag="hb.ok"):
+    id: int
+    n: int
+    t0: float
+    t1: float
+    t2: float
+    heads: dict[UUID, int]
+
+
+class StateFrame(msgspec.Struct, frozen=True, tag_field="op", tag="st"):
+    room: UUID
+    t: str
+    rev: int
+    d: Any
+
+
+class EphemeralFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ep"):
+    room: UUID
+    t: str
+    d: Any
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(frame: msgspec.Struct) -> bytes:
+    return _encoder.encode(frame)
+
+
+def text_frame(payload: bytes) -> bytes:
+    """The bytes on the wire. Server frames are unmasked, so one serves every member of a room."""
+    return Frame(Opcode.TEXT, payload).serialize(mask=False)

@@ -1,0 +1,120 @@
+"""Who may open a socket, and when that ends: tickets, tokens and revoked sessions."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from seda_contracts.events.auth import SessionRevoked
+from seda_contracts.live import user_subject
+from seda_db import Database
+from seda_identity import Principal, Role
+from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
+from seda_runtime.clock import Clock
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chat_realtime.live import store
+from chat_realtime.live.frames import Hello
+from chat_realtime.signals import Signals
+
+ISSUER = "seda-gateway"
+
+
+class TicketRefused(InvalidToken):
+    """Used before, or of a session that has ended."""
+
+
+class SessionEnded(InvalidToken):
+    """The session was revoked; only signing in again helps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What verifies those who knock."""
+
+    tickets: TokenVerifier
+    tokens: TokenVerifier
+    now: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    principal: Principal
+    expires_at: datetime | None
+    """When a token ends. A ticket is short and one-use: its socket lasts as long as its session."""
+
+
+class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A live signal to every process about one person's sockets."""
+
+    kind: Literal["session_revoked"]
+    user_id: UUID
+    session_id: UUID
+
+
+def make_door(gateway_url: str, *, now: Clock) -> Door:
+    keys = JwksCache(f"{gateway_url.rstrip('/')}/.well-known/jwks.json")
+    return Door(
+        tickets=TokenVerifier(
+            keys, issuer=ISSUER, audience="chat-realtime", token_type="seda-ticket+jwt"
+        ),
+        tokens=TokenVerifier(keys, issuer=ISSUER, audience="seda-api", token_type="at+jwt"),
+        now=now,
+    )
+
+
+async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
+    """Raises InvalidToken (TokenExpired, TicketRefused, SessionEnded) or KeysUnavailable."""
+    if hello.ticket is not None:
+        claims = await door.tickets.verify(hello.ticket)
+    else:
+        claims = await door.tokens.verify(hello.token or "")
+    principal = _principal(claims)
+    expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+    async with db.begin() as tx:
+        if await _is_revoked(tx, principal):
+            raise SessionEnded("the session was revoked")
+        if hello.ticket is not None:
+            ticket_id = claims.get("jti")
+            if not isinstance(ticket_id, str) or not ticket_id:
+                raise TicketRefused("a ticket without an id")
+            if not await store.use_ticket(tx, ticket_id, expires_at=expires_at):
+                raise TicketRefused("the ticket was used before")
+    return Admitted(
+        principal=principal, expires_at=None if hello.ticket is not None else expires_at
+    )
+
+
+async def readmit(db: Database, door: Door, principal: Principal, token: str) -> Admitted:
+    """A newer token for an open socket. It must be the same person's."""
+    admitted = await admit(db, door, Hello(token=token))
+    if admitted.principal.user_id != principal.user_id:
+        raise InvalidToken("somebody else's token")
+    return admitted
+
+
+async def end_session(
+    tx: AsyncSession, signals: Signals, event: SessionRevoked, *, now: datetime
+) -> None:
+    """Refuse the session from now on, and close its sockets on every process."""
+    await store.revoke_session(tx, event.session_id, now=now)
+    notice = UserNotice(kind="session_revoked", user_id=event.user_id, session_id=event.session_id)
+    signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
+
+
+async def _is_revoked(tx: AsyncSession, principal: Principal) -> bool:
+    session_id = principal.session_id
+    return session_id is not None and bool(await store.revoked_among(tx, [session_id]))
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    try:
+        return Principal(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
+            role=Role[claims.get("role", "USER")],
+            aal=int(claims.get("aal", 1)),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidToken("it names no person soundly") from error

@@ -1,0 +1,160 @@
+"""Start and stop the live side of the process: hub, feeds, edge, listener, sweep.
+
+Started inside the application's lifespan, in the loop that serves HTTP; works on any asyncio loop.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+from seda_contracts.live import AUTHOR_SUBJECT, EVERY_USER_SUBJECT
+from seda_db import Database, DatabaseUnavailable
+from seda_messaging import Bus
+from seda_runtime.clock import Clock
+from seda_runtime.logging import get_logger
+
+from chat_realtime.live import frames, store
+from chat_realtime.live.commands import Desk
+from chat_realtime.live.feed import Feeds
+from chat_realtime.live.hub import Hub
+from chat_realtime.live.joining import Hall
+from chat_realtime.live.listener import Listener, ListenerOptions
+from chat_realtime.live.operations import Door, UserNotice
+from chat_realtime.live.session import SessionLimits
+from chat_realtime.live.websocket import SocketEdge, SocketOptions
+from chat_realtime.log.operations import Recording
+from chat_realtime.people.domain import AuthorChanged
+from chat_realtime.rooms.store import rooms_with_member
+from chat_realtime.settings import Settings
+
+log = get_logger(__name__)
+FORGET_EVERY_SWEEPS = 60
+
+
+@dataclass(slots=True)
+class LiveSide:
+    """What runs, for the lifespan that stops it and the tests that look."""
+
+    hub: Hub
+    feeds: Feeds
+    edge: SocketEdge
+    listener: Listener
+    db: Database
+    now: Clock
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def hear_user(self, payload: bytes) -> None:
+        try:
+            notice = msgspec.json.decode(payload, type=UserNotice)
+        except msgspec.DecodeError:
+            log.warning("live.undecodable", subject="user")
+            return
+        self.edge.end_session(notice.user_id, notice.session_id)
+
+    def hear_author(self, payload: bytes) -> None:
+        try:
+            changed = msgspec.json.decode(payload, type=AuthorChanged)
+        except msgspec.DecodeError:
+            log.warning("live.undecodable", subject="author")
+            return
+        task = asyncio.create_task(self._show_author(changed))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _show_author(self, changed: AuthorChanged) -> None:
+        """The new card to every local room the person is in."""
+        user_id = changed.card.user_id
+        try:
+            async with self.db.read() as tx:
+                rooms = await rooms_with_member(tx, user_id, self.feeds.rooms())
+        except DatabaseUnavailable:
+            return  # a name shown late is no loss; the next history has it
+        for room in rooms:
+            state = frames.StateFrame(room=room, t="author", rev=changed.rev, d=changed.card)
+            self.hub.publish_state(room, f"author:{user_id}", frames.encode(state))
+
+    async def sweep(self) -> None:
+        """Mend what lost signals left: rooms behind their log, sockets of ended sessions."""
+        await self.feeds.sweep()
+        sessions: dict[UUID, UUID] = self.edge.session_ids()
+        if sessions:
+            async with self.db.read() as tx:
+                revoked = await store.revoked_among(tx, list(sessions))
+            for session_id in revoked:
+                self.edge.end_session(sessions[session_id], session_id)
+
+
+@asynccontextmanager
+async def run_live(
+    settings: Settings, *, bus: Bus, db: Database, recording: Recording, door: Door
+) -> AsyncIterator[LiveSide]:
+    """Listening when entered; drained and closed when left. Needs an open bus."""
+    hub = Hub(asyncio.get_running_loop().call_soon)
+    feeds = Feeds(hub, bus, db, now=recording.now)
+    edge = SocketEdge(
+        _socket_options(settings),
+        Hall(db=db, hub=hub, feeds=feeds, now=recording.now),
+        Desk(db=db, recording=recording),
+        door,
+    )
+    listener = Listener(_listener_options(settings), edge)
+    live = LiveSide(hub=hub, feeds=feeds, edge=edge, listener=listener, db=db, now=recording.now)
+    await bus.subscribe_live(EVERY_USER_SUBJECT, lambda _, payload: live.hear_user(payload))
+    await bus.subscribe_live(AUTHOR_SUBJECT, lambda _, payload: live.hear_author(payload))
+    await bus.flush()
+    await listener.start()
+    log.info("socket.listening", port=listener.port)
+    sweeping = asyncio.create_task(_sweep_forever(live, settings.sweep_seconds))
+    try:
+        yield live
+    finally:
+        listener.stop_accepting()
+        await edge.drain(settings.drain_window_seconds)
+        sweeping.cancel()
+        await asyncio.gather(sweeping, *live.tasks, return_exceptions=True)
+        await listener.close()
+        await feeds.close()
+
+
+async def _sweep_forever(live: LiveSide, every_seconds: float) -> None:
+    sweeps = 0
+    while True:
+        await asyncio.sleep(every_seconds)
+        sweeps += 1
+        try:
+            await live.sweep()
+            if sweeps % FORGET_EVERY_SWEEPS == 0:
+                async with live.db.begin() as tx:
+                    await store.forget_expired(tx, now=live.now())
+        except DatabaseUnavailable:
+            log.warning("live.sweep_failed")
+
+
+def _listener_options(settings: Settings) -> ListenerOptions:
+    return ListenerOptions(
+        host=settings.socket_host or settings.host,
+        port=settings.socket_port,
+        origins=settings.socket_origins,
+        frame_bytes_max=settings.frame_bytes_max,
+        stall_seconds_max=settings.stall_seconds_max,
+        tick_seconds=settings.socket_tick_seconds,
+        reuse_port=settings.socket_reuse_port,
+    )
+
+
+def _socket_options(settings: Settings) -> SocketOptions:
+    return SocketOptions(
+        limits=SessionLimits(
+            hello_timeout_seconds=settings.hello_timeout_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            heartbeat_grace_seconds=settings.heartbeat_grace_seconds,
+            rooms_max=settings.rooms_per_socket_max,
+            frame_bytes_max=settings.frame_bytes_max,
+        ),
+        sockets_per_user_max=settings.sockets_per_user_max,
+        trace_sample_ratio=settings.trace_sample_ratio,
+        build=settings.version,
+    )

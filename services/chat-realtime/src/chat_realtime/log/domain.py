@@ -1,0 +1,75 @@
+"""What an entry of a room's log is, and the one form in which clients see it. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened, before it has its number.
+
+    `author_id` names whose card readers are shown beside `data`; `message_id` lets a deletion find
+    and empty what was said earlier.
+    """
+
+    type: str
+    data: dict[str, Any]
+    message_id: UUID | None = None
+    author_id: UUID | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A change with its place. `acl` is the room's rights epoch at that place."""
+
+    room_id: UUID
+    epoch: str
+    seq: int
+    acl: int
+    change: Change
+    at: datetime
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a room stands."""
+
+    epoch: str
+    seq: int
+    acl: int
+
+
+class EventFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ev"):
+    """An entry as it crosses the wire, live and replayed alike."""
+
+    room: UUID
+    ep: str
+    seq: int
+    acl: int
+    t: str
+    ts: int
+    """Unix milliseconds."""
+    d: dict[str, Any]
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def frame(entry: Entry, author: Mapping[str, Any] | None) -> EventFrame:
+    data = entry.change.data
+    if entry.change.author_id is not None:
+        data = {**data, "author": author}
+    return EventFrame(
+        room=entry.room_id,
+        ep=entry.epoch,
+        seq=entry.seq,
+        acl=entry.acl,
+        t=entry.change.type,
+        ts=int(entry.at.timestamp() * 1000),
+        d=data,
+    )
+
+
+def encode_event(event: EventFrame) -> bytes:
+    return _encoder.encode(event)

@@ -1,0 +1,1 @@
+"""What was said, edited, taken back and reacted to."""

@@ -1,0 +1,394 @@
+"""Send, edit, delete, react, read. HTTP and the socket call the same functions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from seda_contracts.events.chat import (
+    MessageDeleted,
+    MessageEdited,
+    MessageSent,
+    ReactionAdded,
+    ReactionRemoved,
+    SharedLink,
+)
+from seda_identity import Principal
+from seda_runtime.ids import uuid7
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chat_realtime.cards import store as cards_store
+from chat_realtime.cards.domain import FoundLink, ShownCard, find_links
+from chat_realtime.cards.operations import known_cards, tie_links
+from chat_realtime.log import store as log_store
+from chat_realtime.log.domain import Change, Position
+from chat_realtime.log.operations import Recording, record_one
+from chat_realtime.messages import store
+from chat_realtime.messages.domain import (
+    EMOJI_KINDS_MAX,
+    CidConflict,
+    MessageNotFound,
+    NotAuthor,
+    TooManyReactions,
+    body_digest,
+    check_cid,
+    check_emoji,
+    check_text,
+)
+from chat_realtime.rooms.operations import lock_standing, standing_of
+from chat_realtime.tables import MessageRow
+
+REPLIES_SHOWN_MAX = 3
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """`dup` says that this very message had been sent before; id and seq are the first one's."""
+
+    message_id: UUID
+    room_id: UUID
+    seq: int
+    created_at: datetime
+    dup: bool = False
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages with the position of the room at the same moment, from which to go on listening."""
+
+    items: list[store.ShownMessage]
+    position: Position
+
+
+async def send_message(
+    tx: AsyncSession,
+    recording: Recording,
+    principal: Principal,
+    room_id: UUID,
+    *,
+    cid: str,
+    text: str,
+    parent_id: UUID | None = None,
+) -> Sent:
+    check_cid(cid)
+    check_text(text)
+    author_id = principal.require_user()
+    standing = await lock_standing(tx, room_id, principal)
+    now = recording.now()
+    standing.check_member(now)
+    digest = body_digest(room_id, parent_id, text)
+    earlier = await store.sent_before(tx, author_id, cid)
+    if earlier is not None:
+        # A retry gets its answer even when the author was muted since.
+        return _again(earlier, digest)
+    standing.check_may_speak(now)
+    root_id = await _thread_root(tx, room_id, parent_id)
+    links = find_links(text)
+    shown = await known_cards(tx, links)
+    message_id = uuid7()
+    change = Change(
+        type="message.created",
+        message_id=message_id,
+        author_id=author_id,
+        data={
+            "id": str(message_id),
+            "author_id": str(author_id),
+            "type": "TEXT",
+            "text": text,
+            "cid": cid,
+            "parent_id": str(root_id) if root_id else None,
+            "edit_version": 0,
+            "created_at": now.isoformat(),
+            **_links_and_cards(links, shown),
+        },
+    )
+    entry = await record_one(tx, recording, room_id, change)
+    message = MessageRow(
+        id=message_id,
+        room_id=room_id,
+        seq=entry.seq,
+        author_id=author_id,
+        text=text,
+        cid=cid,
+        body_sha256=digest,
+        parent_id=root_id,
+        created_at=now,
+    )
+    if not await store.add_message(tx, message):
+        # The same cid was committed in another room since we looked.
+        raise CidConflict
+    await tie_links(tx, recording, room_id=room_id, message_id=message_id, links=links, shown=shown)
+    await recording.outbox.add(
+        tx,
+        MessageSent(
+            room_id=room_id,
+            message_id=message_id,
+            author_id=author_id,
+            seq=entry.seq,
+            links=_shared(links),
+            has_text=True,
+            sent_at=now,
+        ),
+    )
+    return Sent(message_id=message_id, room_id=room_id, seq=entry.seq, created_at=now)
+
+
+async def edit_message(
+    tx: AsyncSession,
+    recording: Recording,
+    principal: Principal,
+    room_id: UUID,
+    message_id: UUID,
+    *,
+    text: str,
+) -> int:
+    """The room's seq of the edit; when nothing changes there is none, and it is the message's."""
+    check_text(text)
+    standing = await lock_standing(tx, room_id, principal)
+    now = recording.now()
+    standing.check_may_speak(now)
+    message = await _message(tx, room_id, message_id)
+    if message.author_id != principal.user_id:
+        raise NotAuthor
+    if message.text == text:
+        return message.seq
+    message.text = text
+    message.edit_version += 1
+    message.edited_at = now
+    await tx.flush()
+    links = find_links(text)
+    shown = await known_cards(tx, links)
+    await cards_store.remove_links(tx, message_id)
+    await tie_links(tx, recording, room_id=room_id, message_id=message_id, links=links, shown=shown)
+    change = Change(
+        type="message.edited",
+        message_id=message_id,
+        data={
+            "message_id": str(message_id),
+            "text": text,
+            "edit_version": message.edit_version,
+            "edited_at": now.isoformat(),
+            **_links_and_cards(links, shown),
+        },
+    )
+    entry = await record_one(tx, recording, room_id, change)
+    await recording.outbox.add(
+        tx,
+        MessageEdited(
+            room_id=room_id,
+            message_id=message_id,
+            author_id=message.author_id,
+            seq=entry.seq,
+            edit_version=message.edit_version,
+            links=_shared(links),
+            edited_at=now,
+        ),
+    )
+    return entry.seq
+
+
+async def delete_message(
+    tx: AsyncSession, recording: Recording, principal: Principal, room_id: UUID, message_id: UUID
+) -> int:
+    """An author takes a message back; moderators do it through the moderation log."""
+    standing = await lock_standing(tx, room_id, principal)
+    standing.check_member(recording.now())
+    message = await _message(tx, room_id, message_id)
+    if message.author_id != principal.user_id:
+        raise NotAuthor
+    return await bury_message(tx, recording, message, deleted_by=principal.require_user())
+
+
+async def bury_message(
+    tx: AsyncSession, recording: Recording, message: MessageRow, *, deleted_by: UUID
+) -> int:
+    """Leave a tombstone in a locked room: the words go here and from what the log had kept."""
+    now = recording.now()
+    message.text = ""
+    message.deleted_at = now
+    message.deleted_by = deleted_by
+    await tx.flush()
+    await cards_store.remove_links(tx, message.id)
+    await store.remove_reactions(tx, message.id)
+    await log_store.forget_words(tx, message.id)
+    change = Change(
+        type="message.deleted",
+        message_id=message.id,
+        data={"message_id": str(message.id), "deleted_by": str(deleted_by)},
+    )
+    entry = await record_one(tx, recording, message.room_id, change)
+    await recording.outbox.add(
+        tx,
+        MessageDeleted(
+            room_id=message.room_id,
+            message_id=message.id,
+            author_id=message.author_id,
+            deleted_by=deleted_by,
+            seq=entry.seq,
+            deleted_at=now,
+        ),
+    )
+    return entry.seq
+
+
+async def react(
+    tx: AsyncSession,
+    recording: Recording,
+    principal: Principal,
+    room_id: UUID,
+    message_id: UUID,
+    *,
+    emoji: str,
+) -> int | None:
+    """The room's seq of the change, or None when the reaction was there already."""
+    check_emoji(emoji)
+    user_id = principal.require_user()
+    standing = await lock_standing(tx, room_id, principal)
+    now = recording.now()
+    standing.check_may_speak(now)
+    await _message(tx, room_id, message_id)
+    if await store.other_emoji_kinds(tx, message_id, emoji) >= EMOJI_KINDS_MAX:
+        raise TooManyReactions
+    if not await store.add_reaction(
+        tx, message_id=message_id, user_id=user_id, emoji=emoji, now=now
+    ):
+        return None
+    seq = await _record_reaction(tx, recording, room_id, message_id, user_id, emoji, "added")
+    event = ReactionAdded(
+        room_id=room_id, message_id=message_id, user_id=user_id, emoji=emoji, seq=seq, added_at=now
+    )
+    await recording.outbox.add(tx, event)
+    return seq
+
+
+async def unreact(
+    tx: AsyncSession,
+    recording: Recording,
+    principal: Principal,
+    room_id: UUID,
+    message_id: UUID,
+    *,
+    emoji: str,
+) -> int | None:
+    """The room's seq of the change, or None when there was no such reaction."""
+    check_emoji(emoji)
+    user_id = principal.require_user()
+    standing = await lock_standing(tx, room_id, principal)
+    now = recording.now()
+    standing.check_may_speak(now)
+    await _message(tx, room_id, message_id)
+    if not await store.remove_reaction(tx, message_id=message_id, user_id=user_id, emoji=emoji):
+        return None
+    seq = await _record_reaction(tx, recording, room_id, message_id, user_id, emoji, "removed")
+    event = ReactionRemoved(
+        room_id=room_id,
+        message_id=message_id,
+        user_id=user_id,
+        emoji=emoji,
+        seq=seq,
+        removed_at=now,
+    )
+    await recording.outbox.add(tx, event)
+    return seq
+
+
+async def read_history(
+    tx: AsyncSession,
+    principal: Principal,
+    room_id: UUID,
+    *,
+    before_seq: int | None,
+    limit: int,
+    now: datetime,
+) -> Page:
+    """In one REPEATABLE READ transaction, so that listening on from `position` leaves no hole."""
+    (await standing_of(tx, room_id, principal)).check_member(now)
+    items = await store.history(
+        tx,
+        room_id,
+        viewer_id=principal.require_user(),
+        before_seq=before_seq,
+        limit=limit,
+        replies_max=REPLIES_SHOWN_MAX,
+    )
+    return Page(items=items, position=(await log_store.positions(tx, [room_id]))[room_id])
+
+
+async def read_replies(
+    tx: AsyncSession,
+    principal: Principal,
+    room_id: UUID,
+    message_id: UUID,
+    *,
+    after_seq: int,
+    limit: int,
+    now: datetime,
+) -> Page:
+    (await standing_of(tx, room_id, principal)).check_member(now)
+    items = await store.replies(
+        tx,
+        room_id,
+        message_id,
+        viewer_id=principal.require_user(),
+        after_seq=after_seq,
+        limit=limit,
+    )
+    return Page(items=items, position=(await log_store.positions(tx, [room_id]))[room_id])
+
+
+async def _message(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow:
+    message = await store.message_in_room(tx, room_id, message_id)
+    if message is None:
+        raise MessageNotFound
+    return message
+
+
+async def _thread_root(tx: AsyncSession, room_id: UUID, parent_id: UUID | None) -> UUID | None:
+    """Threads are one level deep: an answer to an answer joins the same thread."""
+    if parent_id is None:
+        return None
+    parent = await _message(tx, room_id, parent_id)
+    return parent.parent_id or parent.id
+
+
+def _again(earlier: MessageRow, digest: bytes) -> Sent:
+    if earlier.body_sha256 != digest:
+        raise CidConflict
+    return Sent(
+        message_id=earlier.id,
+        room_id=earlier.room_id,
+        seq=earlier.seq,
+        created_at=earlier.created_at,
+        dup=True,
+    )
+
+
+async def _record_reaction(
+    tx: AsyncSession,
+    recording: Recording,
+    room_id: UUID,
+    message_id: UUID,
+    user_id: UUID,
+    emoji: str,
+    action: Literal["added", "removed"],
+) -> int:
+    change = Change(
+        type="reaction.changed",
+        message_id=message_id,
+        data={
+            "message_id": str(message_id),
+            "user_id": str(user_id),
+            "emoji": emoji,
+            "action": action,
+            "count": await store.reaction_count(tx, message_id, emoji),
+        },
+    )
+    return (await record_one(tx, recording, room_id, change)).seq
+
+
+def _shared(links: Sequence[FoundLink]) -> list[SharedLink]:
+    return [SharedLink(link_id=link.link_id, url=link.url) for link in links]
+
+
+def _links_and_cards(links: Sequence[FoundLink], shown: dict[UUID, ShownCard]) -> dict[str, Any]:
+    cards = [shown[link.link_id] for link in links if link.link_id in shown]
+    return {"links": msgspec.to_builtins(links), "cards": msgspec.to_builtins(cards)}

@@ -1,0 +1,206 @@
+"""The SQL of messages and reactions. A page of history is one statement."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Result, func, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, delete, select
+
+from chat_realtime.people.store import CARD_SQL
+from chat_realtime.tables import MessageRow, ReactionRow
+
+_SHOWN = f"""
+    jsonb_build_object(
+        'id', message.id, 'room_id', message.room_id, 'seq', message.seq,
+        'type', message.type, 'text', message.text, 'parent_id', message.parent_id,
+        'edit_version', message.edit_version, 'created_at', message.created_at,
+        'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
+        'author_id', message.author_id,
+        'author', (
+            SELECT {CARD_SQL}
+            FROM (VALUES (message.author_id)) AS asked(user_id)
+            LEFT JOIN chat.person ON person.user_id = asked.user_id),
+        'reactions', (
+            SELECT coalesce(jsonb_agg(counted.one ORDER BY counted.first_at, counted.emoji), '[]')
+            FROM (
+                SELECT min(added_at) AS first_at, emoji, jsonb_build_object(
+                    'emoji', emoji, 'count', count(*),
+                    'mine', bool_or(user_id = :viewer_id)) AS one
+                FROM chat.reaction WHERE reaction.message_id = message.id
+                GROUP BY emoji) AS counted),
+        'cards', (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'link_id', link.link_id, 'url', link.url, 'card_version', card.card_version,
+                'card', card.card) ORDER BY link.position), '[]')
+            FROM chat.message_link AS link JOIN chat.card ON card.link_id = link.link_id
+            WHERE link.message_id = message.id AND link.card_version > 0))
+"""  # noqa: S608 - put together from our own constants; values are bound
+
+_HISTORY = text(
+    f"""
+    SELECT page.seq, CAST(page.shown || jsonb_build_object(
+        'reply_count', coalesce(thread.reply_count, 0),
+        'replies', coalesce(thread.replies, '[]')) AS text) AS shown
+    FROM (
+        SELECT message.id, message.seq, {_SHOWN} AS shown
+        FROM chat.message
+        WHERE message.room_id = :room_id AND message.parent_id IS NULL
+          AND (CAST(:before_seq AS bigint) IS NULL OR message.seq < :before_seq)
+        ORDER BY message.seq DESC
+        LIMIT :limit
+    ) AS page
+    LEFT JOIN LATERAL (
+        SELECT max(reply.count) AS reply_count, jsonb_agg(reply.shown ORDER BY reply.seq) AS replies
+        FROM (
+            SELECT message.seq, {_SHOWN} AS shown, (
+                SELECT count(*) FROM chat.message AS other WHERE other.parent_id = page.id
+            ) AS count
+            FROM chat.message
+            WHERE message.parent_id = page.id
+            ORDER BY message.seq
+            LIMIT :replies_max
+        ) AS reply
+    ) AS thread ON true
+    ORDER BY page.seq DESC
+    """  # noqa: S608
+)
+
+_REPLIES = text(
+    f"""
+    SELECT message.seq, CAST({_SHOWN} AS text) AS shown
+    FROM chat.message
+    WHERE message.room_id = :room_id AND message.parent_id = :parent_id
+      AND message.seq > :after_seq
+    ORDER BY message.seq
+    LIMIT :limit
+    """  # noqa: S608
+)
+
+
+class ShownMessage(msgspec.Struct, frozen=True):
+    """A message as PostgreSQL has put it together; it goes to the client without being parsed."""
+
+    seq: int
+    shown: msgspec.Raw
+
+
+async def sent_before(tx: AsyncSession, author_id: UUID, cid: str) -> MessageRow | None:
+    """The message this author already made with this client id."""
+    query = select(MessageRow).where(
+        col(MessageRow.author_id) == author_id, col(MessageRow.cid) == cid
+    )
+    return await tx.scalar(query)
+
+
+async def add_message(tx: AsyncSession, message: MessageRow) -> bool:
+    """The one place where a message is written. False when the author's cid is taken meanwhile."""
+    statement = (
+        insert(MessageRow)
+        .values(message.model_dump())
+        .on_conflict_do_nothing(constraint="uq_message_author_id_cid")
+        .returning(col(MessageRow.id))
+    )
+    return await tx.scalar(statement) is not None
+
+
+async def message_in_room(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow | None:
+    """A message that is there to be changed or answered: of this room and not deleted."""
+    query = select(MessageRow).where(
+        col(MessageRow.id) == message_id,
+        col(MessageRow.room_id) == room_id,
+        col(MessageRow.deleted_at).is_(None),
+    )
+    return await tx.scalar(query)
+
+
+async def add_reaction(
+    tx: AsyncSession, *, message_id: UUID, user_id: UUID, emoji: str, now: datetime
+) -> bool:
+    """False when it is there already."""
+    statement = (
+        insert(ReactionRow)
+        .values(message_id=message_id, user_id=user_id, emoji=emoji, added_at=now)
+        .on_conflict_do_nothing()
+        .returning(col(ReactionRow.emoji))
+    )
+    return await tx.scalar(statement) is not None
+
+
+async def remove_reaction(tx: AsyncSession, *, message_id: UUID, user_id: UUID, emoji: str) -> bool:
+    """False when it was not there."""
+    statement = (
+        delete(ReactionRow)
+        .where(
+            col(ReactionRow.message_id) == message_id,
+            col(ReactionRow.user_id) == user_id,
+            col(ReactionRow.emoji) == emoji,
+        )
+        .returning(col(ReactionRow.emoji))
+    )
+    return await tx.scalar(statement) is not None
+
+
+async def remove_reactions(tx: AsyncSession, message_id: UUID) -> None:
+    await tx.execute(delete(ReactionRow).where(col(ReactionRow.message_id) == message_id))
+
+
+async def reaction_count(tx: AsyncSession, message_id: UUID, emoji: str) -> int:
+    query = select(func.count()).where(
+        col(ReactionRow.message_id) == message_id, col(ReactionRow.emoji) == emoji
+    )
+    return int(await tx.scalar(query) or 0)
+
+
+async def other_emoji_kinds(tx: AsyncSession, message_id: UUID, emoji: str) -> int:
+    query = select(func.count(func.distinct(ReactionRow.emoji))).where(
+        col(ReactionRow.message_id) == message_id, col(ReactionRow.emoji) != emoji
+    )
+    return int(await tx.scalar(query) or 0)
+
+
+async def history(
+    tx: AsyncSession,
+    room_id: UUID,
+    *,
+    viewer_id: UUID,
+    before_seq: int | None,
+    limit: int,
+    replies_max: int,
+) -> list[ShownMessage]:
+    """Top-level messages, newest first, each with its oldest replies."""
+    parameters = {
+        "room_id": room_id,
+        "viewer_id": viewer_id,
+        "before_seq": before_seq,
+        "limit": limit,
+        "replies_max": replies_max,
+    }
+    return _shown(await tx.execute(_HISTORY, parameters))
+
+
+async def replies(
+    tx: AsyncSession,
+    room_id: UUID,
+    parent_id: UUID,
+    *,
+    viewer_id: UUID,
+    after_seq: int,
+    limit: int,
+) -> list[ShownMessage]:
+    """Replies of one message, oldest first."""
+    parameters = {
+        "room_id": room_id,
+        "parent_id": parent_id,
+        "viewer_id": viewer_id,
+        "after_seq": after_seq,
+        "limit": limit,
+    }
+    return _shown(await tx.execute(_REPLIES, parameters))
+
+
+def _shown(rows: Result[Any]) -> list[ShownMessage]:
+    return [ShownMessage(row.seq, msgspec.Raw(row.shown.encode())) for row in rows]

@@ -1,0 +1,41 @@
+"""Who may act on whom. Pure."""
+
+from datetime import datetime
+
+from chat_realtime.rooms.domain import InvalidText, Rank, RankTooLow, Standing, clean_line
+
+REASON_LENGTH_MAX = 500
+
+
+class CannotModerateSelf(Exception):
+    def __str__(self) -> str:
+        return "You cannot act on yourself."
+
+
+class InvalidUntil(InvalidText):
+    def __str__(self) -> str:
+        return "`until` must be in the future, and is needed for a mute."
+
+
+def check_may_act(moderator: Standing, target: Standing, *, on_self: bool) -> None:
+    """A moderator acts on members, the owner on moderators too, the platform on everyone."""
+    moderator.check_rank(Rank.MODERATOR)
+    if on_self:
+        raise CannotModerateSelf
+    rank = target.rank
+    if rank is not None and moderator.rank is not None and rank >= moderator.rank:
+        raise RankTooLow
+
+
+def check_until(until: datetime | None, *, now: datetime, is_needed: bool) -> None:
+    """Raises InvalidUntil."""
+    if until is None:
+        if is_needed:
+            raise InvalidUntil
+    elif until <= now:
+        raise InvalidUntil
+
+
+def clean_reason(reason: str) -> str:
+    """A moderation action without a reason is none."""
+    return clean_line(reason, what="The reason", length_min=1, length_max=REASON_LENGTH_MAX)

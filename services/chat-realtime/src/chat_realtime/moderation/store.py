@@ -1,0 +1,24 @@
+"""The SQL of the moderation log. Rows are added and read; the database refuses anything else."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from chat_realtime.tables import ModerationActionRow
+
+
+def add_action(tx: AsyncSession, action: ModerationActionRow) -> None:
+    tx.add(action)
+
+
+async def actions(
+    tx: AsyncSession, *, room_id: UUID | None, before_id: UUID | None, limit: int
+) -> list[ModerationActionRow]:
+    """Newest first, of one room or of all."""
+    query = select(ModerationActionRow).order_by(col(ModerationActionRow.id).desc()).limit(limit)
+    if room_id is not None:
+        query = query.where(col(ModerationActionRow.room_id) == room_id)
+    if before_id is not None:
+        query = query.where(col(ModerationActionRow.id) < before_id)
+    return list(await tx.scalars(query))

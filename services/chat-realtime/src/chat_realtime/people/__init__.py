@@ -1,0 +1,1 @@
+"""Authors as others see them: a projection of what user-artist publishes."""

@@ -1,0 +1,28 @@
+"""Take in what user-artist says of people, and tell every process whose card has changed."""
+
+from uuid import UUID
+
+import msgspec
+from seda_contracts.events.artist import ArtistState
+from seda_contracts.events.user import UserState
+from seda_contracts.live import AUTHOR_SUBJECT
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chat_realtime.people import store
+from chat_realtime.people.domain import AuthorChanged
+from chat_realtime.signals import Signals
+
+
+async def apply_user_state(tx: AsyncSession, signals: Signals, state: UserState) -> None:
+    if await store.put_person(tx, state):
+        await _tell(tx, signals, state.user_id)
+
+
+async def apply_artist_state(tx: AsyncSession, signals: Signals, state: ArtistState) -> None:
+    if await store.put_artist(tx, state):
+        await _tell(tx, signals, state.user_id)
+
+
+async def _tell(tx: AsyncSession, signals: Signals, user_id: UUID) -> None:
+    card, revision = await store.card_with_revision(tx, user_id)
+    signals.stage(tx, AUTHOR_SUBJECT, msgspec.json.encode(AuthorChanged(rev=revision, card=card)))

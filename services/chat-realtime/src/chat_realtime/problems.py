@@ -1,0 +1,47 @@
+"""Every error a caller can be told of, once, for HTTP and the socket.
+
+HTTP takes status and code; a socket reply takes the code (`socket_failure`).
+"""
+
+from seda_db import DatabaseUnavailable
+from seda_identity import IDENTITY_PROBLEMS
+from seda_runtime.problems import Problem, ProblemTable
+
+from chat_realtime.messages.domain import (
+    CidConflict,
+    MessageNotFound,
+    NotAuthor,
+    TooManyReactions,
+)
+from chat_realtime.moderation.domain import CannotModerateSelf, InvalidUntil
+from chat_realtime.rooms.domain import (
+    Banned,
+    InvalidText,
+    Muted,
+    NotMember,
+    OwnerCannotLeave,
+    PersonNotFound,
+    RankTooLow,
+    RoomLocked,
+    RoomNotFound,
+)
+
+PROBLEMS: ProblemTable = {
+    **IDENTITY_PROBLEMS,
+    RoomNotFound: Problem(404, "not_found", "There is no such room."),
+    MessageNotFound: Problem(404, "not_found", "There is no such message in this room."),
+    PersonNotFound: Problem(404, "not_found", "There is no such member."),
+    NotMember: Problem(403, "not_member", "Join the room first."),
+    Banned: Problem(403, "banned", "You are banned from this room."),
+    Muted: Problem(403, "muted", "You are muted in this room."),
+    RankTooLow: Problem(403, "forbidden", "Your role in this room does not allow this."),
+    NotAuthor: Problem(403, "forbidden", "Only the author may do this."),
+    RoomLocked: Problem(409, "room_locked", "The room is archived."),
+    OwnerCannotLeave: Problem(409, "conflict", "The owner cannot leave the room."),
+    CidConflict: Problem(409, "cid_conflict", "This cid was used for a different message."),
+    TooManyReactions: Problem(409, "conflict", "The message has too many different reactions."),
+    InvalidText: Problem(422, "invalid_text", "The text cannot be kept as it is."),
+    InvalidUntil: Problem(422, "invalid_until", "The end of the action is not sound."),
+    CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),
+    DatabaseUnavailable: Problem(503, "unavailable", "The database is not reachable right now."),
+}

@@ -1,0 +1,1 @@
+"""Who may be in which room, and as what."""

@@ -1,0 +1,35 @@
+"""What can be set from outside; every limit has a unit and a default."""
+
+from typing import Annotated
+
+import msgspec
+from seda_runtime.settings import Port, ServiceSettings, SettingsError
+
+
+class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`socket_origins` are the pages that may open a socket; `*` is refused."""
+
+    socket_host: str | None = None
+    """Where the socket listens; the HTTP host when absent."""
+    socket_port: Port = 3014
+    socket_reuse_port: bool = False
+    socket_origins: tuple[str, ...] = ("http://localhost:3000",)
+    sockets_per_user_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
+    rooms_per_socket_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+    frame_bytes_max: Annotated[int, msgspec.Meta(ge=1_024, le=65_536)] = 16_384
+    hello_timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
+    heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 25
+    heartbeat_grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=300)] = 10
+    stall_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
+    drain_window_seconds: Annotated[float, msgspec.Meta(ge=0, le=120)] = 5
+    sweep_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
+    """How often the rooms listened to are compared with the database."""
+    socket_tick_seconds: Annotated[float, msgspec.Meta(gt=0, le=5)] = 1
+    """How often deadlines of sockets are looked at."""
+
+
+def check(settings: Settings) -> Settings:
+    """Raises SettingsError for a value that is well-formed and still dangerous."""
+    if "*" in settings.socket_origins:
+        raise SettingsError("SOCKET_ORIGINS must name origins, not *")
+    return settings

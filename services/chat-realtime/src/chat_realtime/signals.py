@@ -1,0 +1,61 @@
+"""Live signals: bytes handed to core NATS once the transaction that staged them has committed.
+
+They may be lost and nobody waits for them; whoever listens repairs by `seq`. Nothing that must
+arrive goes this way (that is the outbox).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from seda_messaging import Bus
+from seda_runtime.logging import get_logger
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+log = get_logger(__name__)
+WAITING_MAX = 10_000
+
+
+class Signals:
+    """The outgoing live signals of one process, in the order of its commits."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MAX)
+
+    def stage(self, tx: AsyncSession, subject: str, payload: bytes) -> None:
+        """Publish when `tx` commits; forget when it rolls back."""
+        staged: list[tuple[str, bytes]] | None = tx.info.get("signals")
+        if staged is not None:
+            staged.append((subject, payload))
+            return
+        tx.info["signals"] = signals = [(subject, payload)]
+
+        def committed(_: Any) -> None:
+            for signal in signals:
+                self.publish(*signal)
+
+        event.listen(tx.sync_session, "after_commit", committed, once=True)
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Publish now: for what is true without any commit, such as typing."""
+        if self._waiting.full():
+            log.warning("live.dropped", reason="queue full")
+            return
+        self._waiting.put_nowait((subject, payload))
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        pump = asyncio.create_task(self._pump())
+        try:
+            yield
+        finally:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+
+    async def _pump(self) -> None:
+        while True:
+            subject, payload = await self._waiting.get()
+            await self._bus.publish_live(subject, payload)

@@ -1,0 +1,190 @@
+"""Fan-out by bytes: what each member is handed, and when."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from chat_realtime.live.frames import text_frame
+from chat_realtime.live.hub import BATCH_BYTES_MAX, Hub
+
+ROOM = UUID("01890000-0000-7000-8000-000000000001")
+OTHER = UUID("01890000-0000-7000-8000-000000000002")
+
+
+class Turn:
+    """The end of an event-loop turn, called by the test."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+    def end(self) -> None:
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback()
+
+
+class Listening:
+    """A member that keeps what it is handed; `when_written` stands for a filling buffer."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.when_written: Callable[[], None] | None = None
+
+    def write(self, frame: bytes) -> None:
+        self.writes.append(frame)
+        if self.when_written is not None:
+            hook, self.when_written = self.when_written, None
+            hook()
+
+
+def hall(*members: Listening, head: int = 0) -> tuple[Hub, Turn]:
+    turn = Turn()
+    hub = Hub(turn.call_soon)
+    hub.open_room(ROOM, head=head)
+    for member in members:
+        hub.join(ROOM, member, after_seq=head)
+    return hub, turn
+
+
+def test_all_frames_of_a_turn_leave_in_one_write_per_member() -> None:
+    ann, ben = Listening(), Listening()
+    hub, turn = hall(ann, ben)
+    hub.publish(ROOM, b"one", seq=1)
+    hub.publish(ROOM, b"two", seq=2)
+    assert ann.writes == []
+    turn.end()
+    joined = text_frame(b"one") + text_frame(b"two")
+    assert ann.writes == ben.writes == [joined]
+    assert ann.writes[0] is ben.writes[0]
+
+
+def test_a_batch_does_not_outgrow_the_write_buffer() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    for seq in range(1, 6):
+        hub.publish(ROOM, b"x" * (BATCH_BYTES_MAX // 2), seq=seq)
+    turn.end()
+    assert len(ann.writes) == 5
+    assert all(len(write) <= BATCH_BYTES_MAX for write in ann.writes)
+
+
+def test_a_newcomer_gets_nothing_it_has_read_from_the_log_already() -> None:
+    ann, ben = Listening(), Listening()
+    hub, turn = hall(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    hub.join(ROOM, ben, after_seq=1)
+    hub.publish(ROOM, b"two", seq=2)
+    turn.end()
+    assert b"".join(ann.writes) == text_frame(b"one") + text_frame(b"two")
+    assert ben.writes == [text_frame(b"two")]
+
+
+def test_a_newcomer_ahead_of_the_room_waits_until_the_room_has_caught_up() -> None:
+    ben = Listening()
+    hub, turn = hall()
+    hub.join(ROOM, ben, after_seq=2)
+    for seq, payload in ((1, b"one"), (2, b"two"), (3, b"three")):
+        hub.publish(ROOM, payload, seq=seq)
+    turn.end()
+    assert ben.writes == [text_frame(b"three")]
+
+
+def test_pausing_inside_a_write_disturbs_no_other_member() -> None:
+    members = [Listening() for _ in range(5)]
+    hub, turn = hall(*members)
+    members[1].when_written = lambda: hub.pause(members[1])
+    hub.publish(ROOM, b"one", seq=1)
+    turn.end()
+    assert all(member.writes == [text_frame(b"one")] for member in members)
+
+
+def test_a_slow_member_is_told_once_where_its_hole_begins() -> None:
+    ann, ben = Listening(), Listening()
+    hub, turn = hall(ann, ben, head=10)
+    ann.when_written = lambda: hub.pause(ann)
+    hub.publish(ROOM, b"eleven", seq=11)
+    turn.end()
+    hub.publish(ROOM, b"twelve", seq=12)
+    hub.publish_ephemeral(ROOM, b"typing")
+    turn.end()
+    assert ann.writes == [text_frame(b"eleven")]
+    hub.resume(ann)
+    notice = b'{"op":"lagged","room":"%s","from":11}' % str(ROOM).encode()
+    assert ann.writes[1:] == [text_frame(notice)]
+    hub.publish(ROOM, b"thirteen", seq=13)
+    turn.end()
+    assert ann.writes[2:] == [text_frame(b"thirteen")]
+
+
+def test_a_slow_member_that_missed_nothing_is_told_nothing() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.pause(ann)
+    hub.publish_ephemeral(ROOM, b"typing")
+    turn.end()
+    hub.resume(ann)
+    assert ann.writes == []
+
+
+def test_of_each_state_a_slow_member_gets_the_latest() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.pause(ann)
+    for rev in (b"1", b"2", b"3"):
+        hub.publish_state(ROOM, "author:x", rev)
+    turn.end()
+    hub.resume(ann)
+    assert ann.writes == [text_frame(b"3")]
+
+
+def test_pausing_in_one_room_pauses_the_member_in_all_its_rooms() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.open_room(OTHER, head=4)
+    hub.join(OTHER, ann, after_seq=4)
+    hub.pause(ann)
+    hub.publish(OTHER, b"five", seq=5)
+    turn.end()
+    assert ann.writes == []
+    hub.resume(ann)
+    assert b"".join(ann.writes) == text_frame(
+        b'{"op":"lagged","room":"%s","from":4}' % str(OTHER).encode()
+    )
+
+
+def test_joining_while_paused_begins_slow() -> None:
+    ann = Listening()
+    hub, turn = hall()
+    hub.pause(ann)
+    hub.join(ROOM, ann, after_seq=0)
+    hub.publish(ROOM, b"one", seq=1)
+    turn.end()
+    assert ann.writes == []
+
+
+def test_leaving_gets_what_came_before_and_nothing_after() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    hub.leave(ROOM, ann)
+    hub.publish(ROOM, b"two", seq=2)
+    turn.end()
+    assert ann.writes == [text_frame(b"one")]
+
+
+def test_a_dropped_member_is_never_written_to_again() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    assert hub.drop(ann) == {ROOM}
+    turn.end()
+    assert ann.writes == []
+
+
+def test_a_heartbeat_can_tell_where_each_room_stands() -> None:
+    ann = Listening()
+    hub, _turn = hall(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    assert hub.heads(ann) == {ROOM: 1}

@@ -1,0 +1,1 @@
+"""What people share and like, and the ranking that follows from it."""

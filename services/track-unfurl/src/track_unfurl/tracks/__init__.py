@@ -1,0 +1,1 @@
+"""Catalogue entries: finding out what they are, remembering it, telling others."""
