@@ -18,7 +18,7 @@ START_SECONDS_MAX = 240
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A running platform with demo data, in a folder of its own."""
     folder = tmp_path_factory.mktemp("platform")
-    finished = runner(folder, "up", "--detach")
+    finished = runner(folder, "up", "--detach", "--any-ports")
     try:
         assert finished.returncode == 0, finished.stdout + finished.stderr
         yield folder

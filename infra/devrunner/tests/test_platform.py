@@ -189,6 +189,7 @@ async def test_a_service_that_cannot_start_is_named_with_its_last_words(
     said = miniature.run("up", "--detach", "--no-seed", expect=1)
     assert "chat-realtime ended with status 1" in said
     assert "the pantry is empty" in said
+    assert "Traceback" not in said
     assert miniature.rows() == {}
 
 

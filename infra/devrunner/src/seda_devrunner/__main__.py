@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from seda_devrunner import commands
+from seda_devrunner import commands, running
 from seda_devrunner.checkout import ROOT, SERVICES_FILE, StateFolder, load_services
 from seda_devrunner.logbook import MERGED
+from seda_devrunner.running import Run
 
 
 def main(arguments: list[str]) -> int:
@@ -16,9 +17,9 @@ def main(arguments: list[str]) -> int:
     match options.word:
         case "up" if options.detach:
             own = [argument for argument in arguments if argument != "--detach"]
-            return commands.up_detached(state, own)
+            return running.up_detached(state, own)
         case "up":
-            return commands.up(services, state, seed=options.seed)
+            return running.up(Run(services, state, options.seed, not options.any_ports))
         case "status":
             return commands.status(state, as_json=options.json)
         case "logs":
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     up = words.add_parser("up", help="run the platform")
     up.add_argument("--detach", action="store_true", help="return when it is ready")
     up.add_argument("--no-seed", dest="seed", action="store_false", help="without demo data")
+    up.add_argument("--any-ports", action="store_true", help="leave every port to the kernel")
     status = words.add_parser("status", help="what runs where")
     status.add_argument("--json", action="store_true")
     logs = words.add_parser("logs", help="print the logs")
