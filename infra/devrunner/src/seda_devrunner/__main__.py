@@ -1,4 +1,4 @@
-"""`python -m seda_devrunner up | status | logs | stop | reset | migrate | demo`."""
+"""`python -m seda_devrunner up | status | logs | stop | reset | migrate | migration | demo`."""
 
 import argparse
 import sys
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
             return commands.reset(state)
         case "migrate":
             return commands.migrate(services, state)
+        case "migration":
+            return commands.migration(services, state, options.service, options.message)
         case "demo":
             return commands.demo(state, [*arguments[: arguments.index("demo")], "up"])
     raise AssertionError(options.word)
@@ -54,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     words.add_parser("stop", help="stop the platform")
     words.add_parser("reset", help="stop, and forget all development data")
     words.add_parser("migrate", help="bring the development database up to date")
+    migration = words.add_parser("migration", help="write a service's next migration")
+    migration.add_argument("service")
+    migration.add_argument("message")
     words.add_parser("demo", help="play the main flow and measure it")
     return parser
 

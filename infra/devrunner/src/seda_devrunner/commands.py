@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
+from seda_db.migrations import draft
 from seda_testkit.client import ApiError, CommandRefused
 
 from seda_devrunner import control, table
@@ -106,6 +107,39 @@ async def _migrate(services: Services, state: StateFolder) -> None:
     platform = Platform(services, state, os.environ, say=say)
     try:
         await migrate_all(await platform.start_servers())
+    finally:
+        await platform.stop()
+
+
+def migration(services: Services, state: StateFolder, name: str, message: str) -> int:
+    """Write a service's next migration from what its tables differ by, for a person to read."""
+    wanted = next((service for service in services if service.name == name), None)
+    if wanted is None:
+        say(f"no service {name}. There is: {', '.join(service.name for service in services)}")
+        return 1
+    if is_running(state):
+        say("the platform runs and holds the database: `make stop` first.")
+        return 1
+    try:
+        with only_runner(state):
+            path = asyncio.run(_draft(services, state, wanted, message))
+    except EXPECTED as error:
+        say(f"seda: {error}")
+        return 1
+    say(f"read it and complete it: {path}" if path else "tables and schema agree; nothing written.")
+    return 0
+
+
+async def _draft(
+    services: Services, state: StateFolder, service: Service, message: str
+) -> Path | None:
+    platform = Platform(services, state, os.environ, say=say)
+    try:
+        backing = await platform.start_servers()
+        await migrate_all(backing)
+        owner_url = backing.databases[service.name].owner_url
+        # In a thread, because Alembic's environment runs a loop of its own.
+        return await asyncio.to_thread(draft, service.package, owner_url, message)
     finally:
         await platform.stop()
 

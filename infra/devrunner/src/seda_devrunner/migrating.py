@@ -27,10 +27,13 @@ def fingerprint(backing: Backing, root: Path = ROOT) -> str:
     for pattern in READ_BY_MIGRATE:
         for file in sorted(root.glob(pattern)):
             digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
-    for place in ("postgres/data/PG_VERSION", "nats/store"):
-        # Born with the server's data: a server that was reset has another.
+    database_url = backing.databases[backing.services[0].name].owner_url
+    places = (("postgres/data/PG_VERSION", database_url), ("nats/store", backing.nats_url))
+    for place, url in places:
+        # Born with the server's data: one that was reset has another number. Servers of others
+        # are known by their address.
         born = backing.state.path / place
-        digest.update(str(born.stat().st_ino if born.exists() else backing.nats_url).encode())
+        digest.update(str(born.stat().st_ino if born.exists() else url).encode())
     return digest.hexdigest()
 
 
