@@ -50,14 +50,14 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
-.PHONY: migrate migration contracts lock shape clean
+.PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
 migration: setup ## write a service's next migration from its tables (s=user-artist m="add bio")
 	@$(RUNNER) migration $(s) "$(m)"
-contracts: setup ## write again what is generated from contracts and the list of services
-	@$(BIN)/python infra/checks/events_page.py >infra/docs/events.md
-	@$(BIN)/python -m seda_testkit.provision --sql >infra/postgres/init.sql
+generate: setup ## write anew what is printed from code: the events page, the roles' SQL
+	@$(BIN)/python infra/checks/events_page.py > infra/docs/events.md
+	@$(BIN)/python -m seda_testkit.provision --sql > infra/postgres/init.sql
 lock: setup ## resolve the dependencies anew and export every requirements.lock (UPGRADE=1: newest)
 	@sh infra/lock.sh $(if $(UPGRADE),--upgrade)
 shape: setup ## print the longest functions and files

@@ -29,11 +29,6 @@ class Service:
     def source(self) -> Path:
         return self.folder / "src" / self.package
 
-    @property
-    def assembled(self) -> bool:
-        """False while parts of the package exist but nothing starts them yet."""
-        return (self.source / "app.py").is_file()
-
 
 @pytest.fixture(scope="session")
 def root() -> Path:

@@ -74,7 +74,7 @@ def test_the_index_of_documents_names_every_document(root) -> None:
 
 
 def test_the_events_page_is_what_the_contracts_say(root) -> None:
-    """Renew it: .venv/bin/python infra/checks/events_page.py > infra/docs/events.md"""
+    """`make generate` writes it anew."""
     written = subprocess.run(
         [sys.executable, root / "infra/checks/events_page.py"],
         check=True,

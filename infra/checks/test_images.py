@@ -1,7 +1,10 @@
 """The service image: reproducible from the lock, without root, stoppable by one signal."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +58,18 @@ def test_the_health_check_asks_for_liveness_without_a_shell(dockerfile) -> None:
     assert command[:2] == ["python", "-c"]
     assert "/livez" in command[2]
     compile(command[2], "HEALTHCHECK", "exec")
+
+
+def test_the_entry_point_runs_the_package_of_the_image_with_its_arguments(root) -> None:
+    done = subprocess.run(
+        [sys.executable, root / "infra/docker/launch.py", "--indent", "1"],
+        check=True,
+        capture_output=True,
+        text=True,
+        input='{"a":1}',
+        env={**os.environ, "SEDA_PACKAGE": "json.tool"},
+    )
+    assert done.stdout == '{\n "a": 1\n}\n'
 
 
 def test_a_careless_dockerfile_would_be_refused() -> None:

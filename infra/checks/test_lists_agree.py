@@ -1,4 +1,4 @@
-"""The services are listed once, in infra/services.toml, and told again by five other places.
+"""The services are listed once, in infra/services.toml, and told again by other places.
 
 A seventh service that is in compose but not in CI is built by everyone and tested by nobody.
 """
@@ -26,12 +26,14 @@ def folders(parent: Path) -> set[str]:
 def test_every_place_tells_the_same_services(root, services) -> None:
     compose = yaml.safe_load((root / "compose.yaml").read_text())["services"]
     ci = yaml.safe_load((root / ".github/workflows/ci.yml").read_text())["jobs"]
+    release = yaml.safe_load((root / ".github/workflows/release.yml").read_text())["jobs"]
     told = {
         "services/": folders(root / "services"),
         "compose.yaml": {name for name, entry in compose.items() if "build" in entry},
         "helm/": folders(root / "helm") - {"seda-service"},
         "ci.yml, images": set(ci["images"]["strategy"]["matrix"]["service"]),
         "ci.yml, charts": set(ci["charts"]["strategy"]["matrix"]["service"]),
+        "release.yml, images": set(release["images"]["strategy"]["matrix"]["service"]),
         "contracts, producers": {entry.producer for entry in REGISTRY},
     }
     assert disagreements({service.name for service in services}, told) == []

@@ -33,7 +33,7 @@ def initialised(root, postgres: EmbeddedPostgres, passwords) -> EmbeddedPostgres
 
 
 def test_the_script_is_what_the_test_kit_executes(root, services) -> None:
-    """Renew it with `python -m seda_testkit.provision --sql > infra/postgres/init.sql`."""
+    """`make generate` writes it anew."""
     expected = psql_script(service.schema for service in services)
     assert (root / SCRIPT).read_text() == expected
 

@@ -9,10 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from seda_runtime.settings import MigrateSettings, ServiceSettings
+from seda_runtime.settings import MigrateSettings, ServiceSettings, load
 
 OF_THE_CHART = {"VERSION", "PORT", "METRICS_PORT", "SHUTDOWN_GRACE_SECONDS"}
 """Set by the library chart for every service."""
+SECRETS = {
+    "DATABASE_URL": "postgresql://app:login@postgres/seda",
+    "NATS_URL": "nats://nats:4222",
+    "ADMIN_API_KEY": "0123456789abcdef" * 4,
+}
+"""Well-formed stand-ins for what the cluster's Secrets hold."""
 
 
 def settings_of(package: str) -> type[ServiceSettings]:
@@ -44,12 +50,31 @@ def chart_variables(root: Any, name: str) -> set[str]:
 @pytest.mark.parametrize("index", range(6))
 def test_chart_and_compose_set_what_the_service_reads(root, services, index: int) -> None:
     service = services[index]
-    if not service.assembled:
-        return
     kind = settings_of(service.package)
     assert disagreements(kind, chart_variables(root, service.name)) == [], f"helm/{service.name}"
     compose = yaml.safe_load((root / "compose.yaml").read_text())["services"]
     assert disagreements(kind, set(compose[service.name]["environment"])) == [], "compose.yaml"
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_a_service_accepts_the_production_values_of_its_chart(
+    root, services, tmp_path, index: int
+) -> None:
+    """What a service refuses in production must not be what its chart gives it by default."""
+    service = services[index]
+    values = yaml.safe_load((root / "helm" / service.name / "values.yaml").read_text())["service"]
+    environment = {name: str(value) for name, value in values["env"].items()}
+    environment |= {name: SECRETS[name] for name in values["secrets"]}
+    environment |= {"PORT": str(values["ports"]["http"])}
+    assert environment["ENV"] == "production"
+
+    kind = settings_of(service.package)
+    create_app = importlib.import_module(f"{service.package}.app").create_app
+    if values.get("files"):
+        # The mounted key rings: a start in development makes them.
+        environment["AUTH_KEYSET_DIR"] = str(tmp_path / "keys")
+        create_app(load(kind, environment | {"ENV": "development"}))
+    create_app(load(kind, environment))
 
 
 def test_migrations_are_told_what_they_read(root, services) -> None:

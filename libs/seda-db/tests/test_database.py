@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from seda_db import Database, DatabaseUnavailable, table_base
 from seda_testkit.postgres import EmbeddedPostgres
@@ -73,9 +74,7 @@ async def test_the_pool_says_when_it_is_empty_instead_of_waiting_for_ever(
     await database.close()
 
 
-async def test_a_server_that_is_gone_is_unavailable_and_one_that_is_back_serves(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+async def test_a_server_that_is_gone_is_unavailable() -> None:
     server = EmbeddedPostgres()
     server.start()
     database = Database(server.admin_url)
@@ -83,9 +82,28 @@ async def test_a_server_that_is_gone_is_unavailable_and_one_that_is_back_serves(
     await database.close()
     server.stop()
     assert not await database.ping()
-    with pytest.raises((DatabaseUnavailable, OSError)):
+    with pytest.raises(DatabaseUnavailable):
         await write(database, "x")
     await database.close()
+
+
+async def test_a_connection_that_breaks_inside_a_block_is_unavailable_too(
+    database: Database, database_url: str
+) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with database.begin() as tx:
+            pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            admin = await asyncpg.connect(database_url)
+            await admin.execute("SELECT pg_terminate_backend($1)", pid)
+            await admin.close()
+            await tx.execute(text("SELECT 1"))
+    assert await count(database, "any") == 0
+
+
+async def test_an_error_of_the_callers_own_is_not_taken_for_an_outage(database: Database) -> None:
+    with pytest.raises(ConnectionError, match="broker"):
+        async with database.begin():
+            raise ConnectionError("the broker is away")
 
 
 def test_two_services_in_one_process_do_not_share_metadata() -> None:

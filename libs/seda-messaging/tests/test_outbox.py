@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from nats.js import JetStreamContext
@@ -124,6 +125,28 @@ async def test_events_written_while_the_broker_is_dead_arrive_when_it_is_back(
 
         await eventually(all_there, timeout_seconds=20)
     assert await stored(js) == 6
+
+
+async def test_a_relay_that_fails_in_an_unforeseen_way_is_started_again(
+    messaging: Messaging,
+    database: Database,
+    outbox: Outbox,
+    js: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, failures = Outbox._claim, iter([RuntimeError("nobody foresaw this")])
+
+    async def fails_once(self: Outbox, database: Database) -> list[Any]:
+        for failure in failures:
+            raise failure
+        return list(await real(self, database))
+
+    monkeypatch.setattr(Outbox, "_claim", fails_once)
+    async with database.begin() as tx:
+        await outbox.add(tx, command(1))
+    await make_old(database, outbox)
+    async with messaging():
+        await eventually(lambda: none_left(database, outbox), timeout_seconds=10)
 
 
 async def test_the_trace_of_the_writer_travels_with_the_event(

@@ -13,9 +13,9 @@ from seda_messaging.provision import provision
 from seda_testkit.app import running
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.nats import EmbeddedNats
+
 from .upstream import Upstream
 
-pytest_plugins = ["seda_testkit.plugin"]
 ADMIN_API_KEY = "k" * 40
 Running = AbstractAsyncContextManager[httpx.AsyncClient]
 

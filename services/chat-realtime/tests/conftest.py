@@ -27,7 +27,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-pytest_plugins = ["seda_testkit.plugin"]
 SERVICE = "chat-realtime"
 WAIT_SECONDS = 5
 

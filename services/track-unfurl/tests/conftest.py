@@ -40,8 +40,6 @@ from track_unfurl.tracks.operations import Tracks
 from track_unfurl.tracks.recent import Recent
 from track_unfurl.tracks.resolution import Resolving
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROVIDER_HOSTS = (
     "open.spotify.com",

@@ -32,8 +32,6 @@ from user_artist.tables import Table
 from user_artist.users import operations as user_operations
 from user_artist.users.operations import Profiles
 
-pytest_plugins = ["seda_testkit.plugin"]
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 

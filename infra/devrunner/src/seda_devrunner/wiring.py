@@ -11,6 +11,13 @@ from seda_devrunner.checkout import Secrets, Service, StateFolder
 from seda_devrunner.ports import choose_port, free_port
 from seda_devrunner.supervision import Program
 
+DEVELOPMENT_LIMITS = {
+    "RATE_LIMIT_DEFAULT_REQUESTS_MAX": "100000",
+    "RATE_LIMIT_MAX_REQUESTS": "100000",
+    "CRAWLER_HOST_INTERVAL_MS": "100",
+}
+"""One machine plays all listeners here; set the real values in the environment to try them."""
+
 SOCKET_PATH = "/api/v1/realtime"
 
 
@@ -153,7 +160,7 @@ def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
             override = resolver_override(wiring.demosites_port)
             env["FETCH_RESOLVER_OVERRIDE"] = json.dumps(override)
     kept = {name: value for name, value in os.environ.items() if name != "DATABASE_OWNER_URL"}
-    return kept | env
+    return DEVELOPMENT_LIMITS | kept | env
 
 
 def _browser_origins(wiring: Wiring) -> tuple[str, ...]:

@@ -43,28 +43,39 @@ class Database:
         unless the connection broke during the commit itself.
         """
         async with _translated(), AsyncSession(self.engine, expire_on_commit=False) as session:
-            if isolation is not None:
-                await session.connection(execution_options={"isolation_level": isolation})
-            async with session.begin() if not session.in_transaction() else _commit(session):
+            await _connect(session, isolation)
+            async with _commit(session):
                 yield session
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Several reads of one moment (REPEATABLE READ); what is written here is thrown away."""
         async with _translated(), AsyncSession(self.engine, expire_on_commit=False) as session:
-            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            await _connect(session, "REPEATABLE READ")
             yield session
 
     async def ping(self) -> bool:
         try:
-            async with self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (OSError, DBAPIError, PoolTimeoutError):
+            async with self.begin() as tx:
+                await tx.execute(text("SELECT 1"))
+        except DatabaseUnavailable:
             return False
         return True
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _connect(session: AsyncSession, isolation: str | None) -> None:
+    """Take a connection and begin. What goes wrong before the first statement is an outage.
+
+    Done before the caller's block, whose own OSErrors (a broker that is away) are not ours.
+    """
+    options = {} if isolation is None else {"isolation_level": isolation}
+    try:
+        await session.connection(execution_options=options)
+    except (OSError, TimeoutError, DBAPIError) as error:
+        raise DatabaseUnavailable("the database is not reachable") from error
 
 
 @asynccontextmanager

@@ -1,15 +1,22 @@
 """Open and close a service's messaging in the right order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from seda_contracts.registry import BY_TYPE
 from seda_db import Database
+from seda_runtime.logging import get_logger
 
 from seda_messaging.bus import Bus
+from seda_messaging.cancellation import still_wanted
 from seda_messaging.consumer import Subscription, consume
 from seda_messaging.outbox import Outbox
+
+log = get_logger(__name__)
+RESTART_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -23,10 +30,11 @@ async def run_messaging(
     grouped = group_by_consumer(subscriptions)
     inbox = outbox.table.metadata.tables[f"{outbox.table.schema}.inbox"]
     await bus.open()
-    tasks = [asyncio.create_task(outbox.relay(bus, database))]
-    for group in grouped.values():
+    tasks = [asyncio.create_task(_keep("outbox", partial(outbox.relay, bus, database)))]
+    for name, group in grouped.items():
         stream = BY_TYPE[group[0].contract.TYPE].stream.name
-        tasks.append(asyncio.create_task(consume(bus, inbox, stream, group)))
+        work = partial(consume, bus, inbox, stream, group)
+        tasks.append(asyncio.create_task(_keep(name, work)))
     try:
         yield
     finally:
@@ -34,6 +42,20 @@ async def run_messaging(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await bus.close()
+
+
+async def _keep(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Start again whatever ends by a fault nobody foresaw: a service whose relay died in silence
+    would look healthy and tell nobody anything.
+    """
+    while still_wanted():
+        try:
+            # A task of its own: in Python 3.11 a task group that fails leaves its task marked as
+            # cancelled, and this loop must tell that from being told to stop.
+            await asyncio.create_task(work())
+        except Exception as error:
+            log.error("messaging.restarted", part=name, exc_info=error)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 def group_by_consumer(subscriptions: Sequence[Subscription]) -> dict[str, list[Subscription]]:

@@ -45,6 +45,8 @@ def record_requests(app: ASGIApp, *, sample_ratio: float) -> ASGIApp:
                 message["headers"] = [
                     *(h for h in message.get("headers", ()) if h[0] != b"x-request-id"),
                     (b"x-request-id", request_id.encode()),
+                    # Otherwise Granian names itself, and attackers look up its version.
+                    (b"server", b"seda"),
                 ]
             await send(message)
 
