@@ -32,7 +32,7 @@ reset: setup ## stop, and forget all development data
 
 .PHONY: test
 test: setup ## run the tests on two workers (s=service, lib or path)
-	@$(BIN)/pytest -q -n 2 $(WHAT)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
 
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
