@@ -11,7 +11,6 @@ from seda_devrunner.platform import Platform
 from seda_devrunner.wiring import Wiring
 from seda_testkit.client import Api
 
-pytest_plugins = ["seda_testkit.plugin"]
 PASSWORD = "lanterns-over-water-7"
 
 
