@@ -384,6 +384,24 @@ async def test_90_a_certificate_for_another_name_is_refused() -> None:
     assert failed.value.code == "tls_failed"
 
 
+async def test_a_handshake_that_never_ends_is_cut_and_its_socket_closed() -> None:
+    hung_up = asyncio.Event()
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1_024):
+            pass
+        hung_up.set()
+        writer.close()
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+    override = {"tunes.example": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+    async with server, Fetcher("SedaBot/1.0", None, override) as fetcher:
+        error = await _failure(fetcher, "https://tunes.example/", deadline_seconds=0.1)
+        assert error.code == "deadline_exceeded"
+        async with asyncio.timeout(5):
+            await hung_up.wait()
+
+
 async def test_an_override_exempts_its_host_and_nothing_else(hostile: Any, names: Any) -> None:
     override = {"hostile.example": f"127.0.0.1:{hostile.port}"}
     names.answers["moved-inside.example"] = [["127.0.0.1"]]

@@ -193,7 +193,7 @@ class Deliveries:
             info = await self._js.consumer_info(stream, durable_name(consumer))
             return info.num_pending == 0 and info.num_ack_pending == 0
 
-        await eventually(is_idle)
+        await eventually(is_idle, timeout_seconds=20)
 
     async def dead_letters(self, consumer: str) -> int:
         info = await self._js.stream_info("DLQ", subjects_filter=f"seda.dlq.{consumer}")

@@ -19,6 +19,12 @@ FetchOutcome = Literal[
 ]
 """`refused`: our own guard said no (private address, scheme). `blocked`: the site said no."""
 
+CLAIM_CODE = r"seda(?:-[23456789CFGHJMPQRVWX]{4}){2,4}"
+"""How a claim code is written, as a pattern: verification draws such codes, the crawler finds them.
+
+Two groups unless an operator asks for longer codes. Case does not matter on a page.
+"""
+
 MarkPlace = Literal["visible_text", "meta_tag", "link", "hidden"]
 
 

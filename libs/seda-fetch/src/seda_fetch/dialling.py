@@ -103,7 +103,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self._dial = dial
         self._endpoints = endpoints
         self._bytes_max = bytes_max
+        self._opened: httpcore.AsyncNetworkStream | None = None
         self.dialled_address = ""
+
+    async def aclose(self) -> None:
+        """Close the connection this request opened, whoever holds it now."""
+        if self._opened is not None:
+            await self._opened.aclose()
 
     async def connect_tcp(
         self,
@@ -123,6 +129,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 stream = await self._dial(address, port)
             except (httpcore.ConnectError, httpcore.ConnectTimeout, OSError):
                 continue
+            self._opened = stream
             self.dialled_address = address
             return BoundedStream(stream, self._bytes_max)
         raise Unreachable("no address answered", code="connect_failed")

@@ -43,33 +43,39 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             core_request.url.origin, ssl_context=self._ssl_context, network_backend=backend
         )
         try:
-            response = await connection.handle_async_request(core_request)
-        except httpcore.ConnectError as error:
-            # The backend reports a failed dial in its own words, so this is the TLS handshake.
-            await connection.aclose()
-            raise Unreachable("TLS handshake failed", code="tls_failed") from error
-        except httpcore.NetworkError as error:
-            await connection.aclose()
-            raise BadResponse("connection broke before an answer") from error
-        except httpcore.ProtocolError as error:
-            await connection.aclose()
-            raise BadResponse("answer is not HTTP") from error
+            response = await _ask(connection, core_request)
+        except BaseException:
+            # A deadline that falls into the TLS handshake leaves a socket httpcore does not know.
+            await backend.aclose()
+            raise
         return httpx.Response(
             status_code=response.status,
             headers=[(k, v) for k, v in response.headers if k.lower() != b"set-cookie"],
-            stream=_ClosingStream(response, connection),
+            stream=_ClosingStream(response, backend),
             request=request,
         )
+
+
+async def _ask(
+    connection: httpcore.AsyncHTTPConnection, request: httpcore.Request
+) -> httpcore.Response:
+    try:
+        return await connection.handle_async_request(request)
+    except httpcore.ConnectError as error:
+        # The backend reports a failed dial in its own words, so this is the TLS handshake.
+        raise Unreachable("TLS handshake failed", code="tls_failed") from error
+    except httpcore.NetworkError as error:
+        raise BadResponse("connection broke before an answer") from error
+    except httpcore.ProtocolError as error:
+        raise BadResponse("answer is not HTTP") from error
 
 
 class _ClosingStream(httpx.AsyncByteStream):
     """The body as it came from the wire; closing it closes the connection."""
 
-    def __init__(
-        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection
-    ) -> None:
+    def __init__(self, response: httpcore.Response, backend: GuardedBackend) -> None:
         self._response = response
-        self._connection = connection
+        self._backend = backend
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -79,5 +85,7 @@ class _ClosingStream(httpx.AsyncByteStream):
             raise BadResponse("connection broke inside the body") from error
 
     async def aclose(self) -> None:
-        await self._response.aclose()
-        await self._connection.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            await self._backend.aclose()

@@ -32,7 +32,7 @@ _SHOWN_RAW_TEXT = frozenset({"title", "textarea"})
 _RAW_TEXT_END = {
     name: re.compile(rf"</{name}(?=[\s/>])", re.I) for name in _UNSHOWN_RAW_TEXT | _SHOWN_RAW_TEXT
 }
-_UNSHOWN_ELEMENTS = frozenset({"template", "noscript", "datalist", "object", "svg"})
+_UNSHOWN_ELEMENTS = frozenset({"template", "noscript", "datalist"})
 _VOID_ELEMENTS = frozenset(
     {
         "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param",

@@ -42,10 +42,6 @@ _INTERSTITIAL_TITLE = re.compile(
 _MAX_AGE = re.compile(r"(?:^|[,\s])(?:s-)?max-?age\s{0,4}=\s{0,4}\"?(\d{1,9})", re.I)
 
 
-class JobNotFound(Exception):
-    """No such job."""
-
-
 class PageNotCached(Exception):
     """The cache holds no page under this address."""
 
@@ -79,9 +75,10 @@ def judge(status_code: int, headers: Mapping[str, str], text: str, *, now: datet
         return Judgement(outcome="not_found")
     if status_code >= 500:
         return Judgement(outcome="unreachable", retryable=True)
-    if not 200 <= status_code < 300 or is_interstitial(text):
+    if status_code >= 400 or is_interstitial(text):
         return Judgement(outcome="blocked")
-    if media_type(headers) not in READABLE_TYPES:
+    # A redirect that leads nowhere is as little a page as a picture is.
+    if status_code >= 300 or media_type(headers) not in READABLE_TYPES:
         return Judgement(outcome="unsupported")
     return Judgement(outcome="ok")
 

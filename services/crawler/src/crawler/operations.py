@@ -33,7 +33,8 @@ from seda_fetch import (
 from seda_messaging import Outbox
 from seda_runtime.clock import Clock
 from seda_runtime.ids import uuid7
-from seda_runtime.telemetry import counter
+from seda_runtime.logging import get_logger
+from seda_runtime.telemetry import counter, span
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crawler import domain, robots, store
@@ -42,6 +43,7 @@ from crawler.domain import AddressRefused, Outcome, PageNotCached
 from crawler.politeness import HostTurns, Rest
 from crawler.tables import HostRobotsRow, JobRow, PageRow
 
+log = get_logger(__name__)
 jobs_finished = counter("crawler_jobs_finished", "Jobs by outcome.")
 
 
@@ -142,6 +144,14 @@ async def finish(tx: AsyncSession, crawling: Crawling, command: CrawlFetch, repo
     if report.page is not None:
         await store.put_page(tx, report.page)
     jobs_finished.add(1, {"outcome": report.outcome})
+    log.info(
+        "crawl.finished",
+        job_id=str(command.job_id),
+        host=command.host_key,
+        outcome=report.outcome,
+        reason=report.reason,
+        attempts=report.attempts,
+    )
     await crawling.outbox.add(tx, _event(crawling, command, report))
 
 
@@ -190,12 +200,13 @@ async def _attempt(
     interval_seconds = max(crawling.host_interval_seconds, permission.crawl_delay_seconds)
     try:
         async with crawling.turns.turn(target.host, interval_seconds=interval_seconds):
-            fetched = await crawling.fetcher.get(
-                target,
-                accept="text/html,application/xhtml+xml,text/plain;q=0.8",
-                headers=_validators(cached) if cached else {"cache-control": "no-cache"},
-                truncate=True,
-            )
+            with span("crawl.fetch"):
+                fetched = await crawling.fetcher.get(
+                    target,
+                    accept="text/html,application/xhtml+xml,text/plain;q=0.8",
+                    headers=_validators(cached) if cached else {"cache-control": "no-cache"},
+                    truncate=True,
+                )
     except FetchError as error:
         return _report_of_failure(nothing, error)
     if fetched.status_code == 304 and cached is not None:
@@ -268,7 +279,8 @@ async def _report_of_answer(crawling: Crawling, command: CrawlFetch, fetched: Fe
     )
     fresh = domain.fresh_for(fetched.status_code, fetched.headers)
     # A page of a verification is evidence, not stock: its hash is kept and its text is not.
-    if fresh is None or command.bypass_cache or outcome not in {"ok", "not_found"}:
+    is_whole = outcome in {"ok", "not_found"} and not fetched.truncated
+    if fresh is None or command.bypass_cache or not is_whole:
         return report
     page = PageRow(
         url=fetched.url,

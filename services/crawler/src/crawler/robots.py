@@ -10,7 +10,7 @@ from protego import Protego
 BODY_BYTES_MAX = 500 * 1024
 """What RFC 9309 asks a crawler to read at least; we read exactly this much."""
 LINE_CHARACTERS_MAX = 2_000
-PARSED_HOSTS_MAX = 128
+PARSED_HOSTS_MAX = 64
 CRAWL_DELAY_SECONDS_MAX = 10.0
 FRESH = timedelta(hours=24)
 

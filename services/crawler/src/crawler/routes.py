@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from seda_db import Database
 from seda_identity import Policy, Role
@@ -18,9 +18,11 @@ from crawler import operations, store
 from crawler.domain import CursorRefused
 from crawler.operations import Crawling
 
-Limit = Annotated[int, Meta(ge=1, le=100)]
+# Litestar takes no notice of msgspec.Meta on a query parameter; these limits it enforces.
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+Cursor = Annotated[str | None, QueryParameter(max_length=20_000)]
+UrlQuery = Annotated[str, QueryParameter(min_length=1, max_length=8_192)]
 Url = Annotated[str, Meta(min_length=1, max_length=8_192)]
-Cursor = Annotated[str, Meta(max_length=20_000)]
 K = TypeVar("K")
 ADMIN = Policy("crawler:manage", role=Role.ADMIN)
 
@@ -78,8 +80,8 @@ class CrawlerRoutes(Controller):
     async def list_jobs(
         self,
         db: NamedDependency[Database],
-        limit: FromQuery[Limit] = 20,
-        cursor: FromQuery[Cursor | None] = None,
+        limit: Limit = 20,
+        cursor: Cursor = None,
     ) -> JobPage:
         """Newest first."""
         position = _read_cursor(cursor, tuple[datetime, UUID]) if cursor else None
@@ -106,8 +108,8 @@ class CrawlerRoutes(Controller):
     async def list_pages(
         self,
         db: NamedDependency[Database],
-        limit: FromQuery[Limit] = 20,
-        cursor: FromQuery[Cursor | None] = None,
+        limit: Limit = 20,
+        cursor: Cursor = None,
     ) -> CachedPagePage:
         """By address."""
         position = _read_cursor(cursor, str) if cursor else ""
@@ -118,7 +120,7 @@ class CrawlerRoutes(Controller):
         return CachedPagePage(items=items, next_cursor=_cursor(page[-1].url) if following else None)
 
     @delete("/cache", operation_id="DeleteCachedPage", policy=ADMIN)
-    async def delete_page(self, db: NamedDependency[Database], url: FromQuery[Url]) -> None:
+    async def delete_page(self, db: NamedDependency[Database], url: UrlQuery) -> None:
         async with db.begin() as tx:
             await operations.forget_page(tx, url=url)
 

@@ -16,7 +16,7 @@ from seda_runtime.clock import Clock, utc_now
 from seda_runtime.settings import load
 
 from verification.consumers import subscriptions
-from verification.operations import Claims
+from verification.moves import Claims
 from verification.problems import PROBLEMS
 from verification.routes import ReviewRoutes, VerificationRoutes
 from verification.settings import Settings

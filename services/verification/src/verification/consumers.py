@@ -9,7 +9,7 @@ from seda_messaging import Delivery, Subscription, first_delivery
 
 from verification import operations
 from verification.domain import Mark, PageReport
-from verification.operations import Claims
+from verification.moves import Claims
 
 
 async def on_artist_changed(

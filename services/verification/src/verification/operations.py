@@ -1,35 +1,27 @@
-"""What can happen to a claim. Every change is a compare-and-set beside a row of history.
-
-Claims move in three ways: by their owner (issue, check, cancel), by what the crawler found, and by
-an admin's decision. Time moves them too; `sweep.py` writes down what the clock has decided.
+"""What can happen to a claim: asked for by its owner (issue, check, cancel), found by the crawler,
+decided by an admin, or ended by time, which `sweep.py` writes down.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from seda_contracts.base import Event
 from seda_contracts.events.crawl import CrawlFetch, host_key
 from seda_contracts.events.verification import (
-    VerificationApproved,
     VerificationCheckFailed,
     VerificationCheckPassed,
-    VerificationExpired,
-    VerificationRejected,
     VerificationSubmitted,
 )
-from seda_messaging import Outbox
 from seda_runtime.ids import uuid7
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from verification import store
+from verification import moves, store
 from verification.domain import (
     CHECK_WAIT_MAX,
     DECIDABLE,
     LIVE,
-    MOVES,
     WINDOW,
     ArtistAlreadyVerified,
     ArtistNotFound,
@@ -52,36 +44,14 @@ from verification.domain import (
     page_position,
     wait_for_place,
 )
-from verification.tables import CheckRow, ClaimRow, TransitionRow
+from verification.moves import CRAWLER, Actor, Claims
+from verification.tables import CheckRow, ClaimRow
 from verification.targets import is_listed, normal_target
 
 CODE_DRAWS_MAX = 5
 """A clash among live codes is one in a billion; five in a row are a broken generator."""
 
 Decision = Literal["approve", "reject"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
-    """What these operations need from outside."""
-
-    outbox: Outbox
-    now: Callable[[], datetime]
-    limits: Limits
-    choose: Callable[[str], str]
-    """Picks one symbol of a code: `secrets.choice`, except in tests."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who moves a claim."""
-
-    kind: Literal["user", "admin", "crawler", "clock"]
-    id: UUID | None = None
-
-
-CRAWLER = Actor(kind="crawler")
-CLOCK = Actor(kind="clock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +97,7 @@ async def submit_claim(
         "changed_at": now,
     }
     claim, code = await _add_with_fresh_code(tx, claims, values)
-    _remember(tx, claim, None, Actor(kind="user", id=user_id), reason_code="issued")
+    moves.remember(tx, claim, None, Actor(kind="user", id=user_id), reason_code="issued")
     submitted = VerificationSubmitted(
         request_id=claim.id, artist_id=artist_id, user_id=user_id, expires_at=claim.expires_at
     )
@@ -176,7 +146,9 @@ async def start_check(
     job_id = uuid7()
     store.add_check(tx, CheckRow(job_id=job_id, claim_id=claim.id, started_at=now))
     actor = Actor(kind="user", id=user_id)
-    moved = await _move(tx, claims, claim, "checking", actor, reason_code="check", job_id=job_id)
+    moved = await moves.move(
+        tx, claims, claim, "checking", actor, reason_code="check_started", job_id=job_id
+    )
     target = normal_target(claim.target_url)
     fetch = CrawlFetch(
         job_id=job_id,
@@ -213,7 +185,7 @@ async def cancel_claim(
     if claim.status not in LIVE:
         raise ClaimNotOpen
     actor = Actor(kind="user", id=user_id)
-    return await _move(tx, claims, claim, "cancelled", actor, reason_code="cancelled")
+    return await moves.move(tx, claims, claim, "cancelled", actor, reason_code="cancelled")
 
 
 async def _own_claim_for_change(tx: AsyncSession, user_id: UUID, claim_id: UUID) -> ClaimRow:
@@ -268,12 +240,10 @@ async def record_page(
     content_sha256: str | None,
 ) -> None:
     """Take the crawler's answer to one check. An answer to anybody else's job is left alone."""
-    check = await store.check_of_job(tx, job_id)
-    if check is None:
+    found = await store.check_of_job(tx, job_id)
+    if found is None or found[1].finished_at is not None:
         return
-    claim = await store.claim_for_change(tx, check.claim_id)
-    if claim is None or check.finished_at is not None:
-        return
+    claim, check = found
     target = normal_target(claim.target_url)
     verdict = judge(report, target=target, digest=claim.code_sha256)
     check.place = verdict.place
@@ -285,12 +255,10 @@ async def record_page(
 
 async def record_failure(tx: AsyncSession, claims: Claims, *, job_id: UUID, blocked: bool) -> None:
     """The crawler gave up without seeing the page: nothing is known, no attempt is used."""
-    check = await store.check_of_job(tx, job_id)
-    if check is None:
+    found = await store.check_of_job(tx, job_id)
+    if found is None or found[1].finished_at is not None:
         return
-    claim = await store.claim_for_change(tx, check.claim_id)
-    if claim is None or check.finished_at is not None:
-        return
+    claim, check = found
     reason: Literal["blocked", "unreachable"] = "blocked" if blocked else "unreachable"
     await _conclude(tx, claims, claim, check, Verdict(reason=reason, conclusive=False))
 
@@ -306,10 +274,10 @@ async def _conclude(
     if claim.status != "checking" or claim.job_id != check.job_id:
         return
     if is_overdue("checking", claim.expires_at, now):
-        await _expire(tx, claims, claim)
+        await moves.expire(tx, claims, claim)
         return
     to: Status = "found" if verdict.found else "issued"
-    claim = await _move(
+    claim = await moves.move(
         tx,
         claims,
         claim,
@@ -335,7 +303,7 @@ async def _conclude(
     )
     await claims.outbox.add(tx, passed)
     if automatic:
-        await _approve(tx, claims, claim, CRAWLER, reason_code="found")
+        await moves.approve(tx, claims, claim, CRAWLER, reason_code="found")
 
 
 async def _is_decisive(tx: AsyncSession, limits: Limits, claim: ClaimRow) -> bool:
@@ -372,161 +340,25 @@ async def decide_claim(
         raise ClaimNotOpen
     reviewer = Actor(kind="admin", id=reviewer_id)
     if decision == "approve":
-        return await _approve(tx, claims, claim, reviewer, reason_code="reviewed", reason=reason)
-    return await _reject(
+        return await moves.approve(
+            tx, claims, claim, reviewer, reason_code="reviewed", reason=reason
+        )
+    return await moves.reject(
         tx, claims, claim, "denied", reviewer, reason_code="reviewed", reason=reason
     )
-
-
-async def _approve(
-    tx: AsyncSession,
-    claims: Claims,
-    claim: ClaimRow,
-    actor: Actor,
-    *,
-    reason_code: Literal["found", "reviewed"],
-    reason: str | None = None,
-) -> ClaimRow:
-    """Approve, unless the artist has its proof already or has changed hands: then a conflict."""
-    artist = await store.artist_for_decision(tx, claim.artist_id)
-    is_owner = artist is not None and artist.user_id == claim.user_id
-    if not is_owner or await store.approved_claim(tx, claim.artist_id) is not None:
-        return await _reject(
-            tx, claims, claim, "conflict", actor, reason_code="conflict", reason=reason
-        )
-    claim = await _move(
-        tx,
-        claims,
-        claim,
-        "approved",
-        actor,
-        reason_code=reason_code,
-        reason=reason,
-        decided_by=actor.id,
-        decision_reason=reason,
-    )
-    approved = VerificationApproved(
-        request_id=claim.id,
-        artist_id=claim.artist_id,
-        user_id=claim.user_id,
-        reviewer_id=actor.id,
-        reason_code=reason_code,
-        decided_at=claim.changed_at,
-    )
-    await claims.outbox.add(tx, approved)
-    return claim
-
-
-async def _reject(
-    tx: AsyncSession,
-    claims: Claims,
-    claim: ClaimRow,
-    to: Literal["denied", "conflict"],
-    actor: Actor,
-    *,
-    reason_code: Literal["reviewed", "conflict"],
-    reason: str | None,
-) -> ClaimRow:
-    claim = await _move(
-        tx,
-        claims,
-        claim,
-        to,
-        actor,
-        reason_code=reason_code,
-        reason=reason,
-        decided_by=actor.id,
-        decision_reason=reason,
-    )
-    rejected = VerificationRejected(
-        request_id=claim.id,
-        artist_id=claim.artist_id,
-        user_id=claim.user_id,
-        reviewer_id=actor.id,
-        reason_code=reason_code,
-        decided_at=claim.changed_at,
-    )
-    await claims.outbox.add(tx, rejected)
-    return claim
 
 
 async def expire_overdue(tx: AsyncSession, claims: Claims, *, limit: int) -> int:
     """Write down what the clock has decided; the number of claims it concerned."""
     overdue = await store.overdue_claims(tx, claims.now(), limit)
     for claim in overdue:
-        await _expire(tx, claims, claim)
+        await moves.expire(tx, claims, claim)
     return len(overdue)
 
 
 async def give_up_unanswered(tx: AsyncSession, claims: Claims, *, limit: int) -> int:
     """Free the claims whose check brought no answer; the attempt is given back."""
-    unanswered = await store.unanswered_claims(tx, claims.now() - CHECK_WAIT_MAX, limit)
-    for claim in unanswered:
-        check = await store.check_of_job(tx, claim.job_id) if claim.job_id else None
-        if check is None:
-            raise RuntimeError(f"claim {claim.id} is being checked by no check")
+    unanswered = await store.unanswered_checks(tx, claims.now() - CHECK_WAIT_MAX, limit)
+    for claim, check in unanswered:
         await _conclude(tx, claims, claim, check, Verdict(reason="unreachable", conclusive=False))
     return len(unanswered)
-
-
-async def _expire(tx: AsyncSession, claims: Claims, claim: ClaimRow) -> None:
-    await _move(tx, claims, claim, "expired", CLOCK, reason_code="expired", job_id=None)
-    expired: Event = VerificationExpired(
-        request_id=claim.id,
-        artist_id=claim.artist_id,
-        user_id=claim.user_id,
-        expired_at=claims.now(),
-    )
-    await claims.outbox.add(tx, expired)
-
-
-async def _move(
-    tx: AsyncSession,
-    claims: Claims,
-    claim: ClaimRow,
-    to: Status,
-    actor: Actor,
-    *,
-    reason_code: str,
-    reason: str | None = None,
-    evidence_sha256: str | None = None,
-    **values: Any,
-) -> ClaimRow:
-    """One change of state with its row of history. Raises ClaimNotOpen when another came first."""
-    before = cast("Status", claim.status)
-    if to not in MOVES[before]:
-        raise ClaimNotOpen
-    changes = {"status": to, "changed_at": claims.now(), "reason_code": reason_code, **values}
-    moved = await store.move(tx, claim.id, expected=before, values=changes)
-    if moved is None:
-        raise ClaimNotOpen
-    _remember(
-        tx, moved, before, actor, reason_code=reason_code, reason=reason, evidence=evidence_sha256
-    )
-    return moved
-
-
-def _remember(
-    tx: AsyncSession,
-    claim: ClaimRow,
-    before: Status | None,
-    actor: Actor,
-    *,
-    reason_code: str,
-    reason: str | None = None,
-    evidence: str | None = None,
-) -> None:
-    store.add_transition(
-        tx,
-        TransitionRow(
-            claim_id=claim.id,
-            at=claim.changed_at,
-            actor=actor.kind,
-            actor_id=actor.id,
-            from_status=before,
-            to_status=claim.status,
-            reason_code=reason_code,
-            reason=reason,
-            evidence_sha256=evidence,
-        ),
-    )

@@ -21,7 +21,7 @@ from verification.domain import (
     Status,
     status_at,
 )
-from verification.operations import Claims
+from verification.moves import Claims
 from verification.tables import CheckRow, ClaimRow
 from verification.targets import TARGET_CHARACTERS_MAX
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -132,8 +132,16 @@ def add_check(tx: AsyncSession, check: CheckRow) -> None:
     tx.add(check)
 
 
-async def check_of_job(tx: AsyncSession, job_id: UUID) -> CheckRow | None:
-    return await tx.get(CheckRow, job_id)
+async def check_of_job(tx: AsyncSession, job_id: UUID) -> tuple[ClaimRow, CheckRow] | None:
+    """The check that asked for this job, and its claim, locked before the check is read."""
+    asked = select(CheckRow.claim_id).where(col(CheckRow.job_id) == job_id).scalar_subquery()
+    query = select(ClaimRow).where(col(ClaimRow.id) == asked).with_for_update()
+    claim = await tx.scalar(query)
+    if claim is None:
+        return None
+    check = await tx.scalar(select(CheckRow).where(col(CheckRow.job_id) == job_id))
+    assert check is not None  # checks are never deleted
+    return claim, check
 
 
 async def checks_since(tx: AsyncSession, claim_id: UUID, since: datetime) -> Sequence[CheckRow]:
@@ -144,12 +152,12 @@ async def checks_since(tx: AsyncSession, claim_id: UUID, since: datetime) -> Seq
 
 
 async def last_checks(tx: AsyncSession, claim_ids: Sequence[UUID]) -> dict[UUID, CheckRow]:
-    """The latest finished check of each claim that has one."""
+    """The latest finished check of each claim that has one; job ids are made in time order."""
     query = (
         select(CheckRow)
         .where(col(CheckRow.claim_id).in_(claim_ids), col(CheckRow.finished_at).is_not(None))
-        .order_by(col(CheckRow.claim_id), col(CheckRow.started_at).desc())
-        .distinct(col(CheckRow.claim_id))
+        .order_by(col(CheckRow.claim_id), col(CheckRow.job_id).desc())
+        .ext(distinct_on(col(CheckRow.claim_id)))
     )
     return {check.claim_id: check for check in await tx.scalars(query)}
 
@@ -166,17 +174,18 @@ async def overdue_claims(tx: AsyncSession, now: datetime, limit: int) -> Sequenc
     return (await tx.scalars(query)).all()
 
 
-async def unanswered_claims(
+async def unanswered_checks(
     tx: AsyncSession, started_before: datetime, limit: int
-) -> Sequence[ClaimRow]:
-    """Claims whose check brought no answer in time; locked like the overdue ones."""
+) -> Sequence[tuple[ClaimRow, CheckRow]]:
+    """Checks that brought no answer in time, with their claims, locked like the overdue ones."""
     query = (
-        select(ClaimRow)
-        .where(col(ClaimRow.status) == "checking", col(ClaimRow.changed_at) <= started_before)
+        select(ClaimRow, CheckRow)
+        .join(CheckRow, col(CheckRow.job_id) == col(ClaimRow.job_id))
+        .where(col(ClaimRow.status) == "checking", col(CheckRow.started_at) <= started_before)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=ClaimRow, skip_locked=True)
     )
-    return (await tx.scalars(query)).all()
+    return [(claim, check) for claim, check in await tx.execute(query)]
 
 
 async def claims_of_user(

@@ -14,7 +14,7 @@ from seda_messaging.cancellation import still_wanted
 from seda_runtime.logging import get_logger
 
 from verification import operations
-from verification.operations import Claims
+from verification.moves import Claims
 
 SWEEP_SECONDS = 60.0
 SWEEP_CLAIMS_MAX = 100
