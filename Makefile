@@ -32,7 +32,7 @@ reset: setup ## stop, and forget all development data
 
 .PHONY: test
 test: setup ## run the tests on two workers (s=service, lib or path)
-	@$(BIN)/pytest -q -n 2 $(WHAT)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
 
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
@@ -50,9 +50,11 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
-.PHONY: migrate generate lock shape clean
+.PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
+migration: setup ## write a service's next migration from its tables (s=user-artist m="add bio")
+	@$(RUNNER) migration $(s) "$(m)"
 generate: setup ## write anew what is printed from code: the events page, the roles' SQL
 	@$(BIN)/python infra/checks/events_page.py > infra/docs/events.md
 	@$(BIN)/python -m seda_testkit.provision --sql > infra/postgres/init.sql

@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Running:
     """The platform and where to reach it."""
 
+    state: StateFolder
     platform: Platform
     wiring: Wiring
 
@@ -51,8 +52,8 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     services = load_services(ROOT / "infra" / "services.toml")
     platform = Platform(services, state, kept, say=print)
     try:
-        wiring = await platform.start()
-        yield Running(platform, wiring)
+        wiring = await platform.start(wished_ports=False)
+        yield Running(state, platform, wiring)
     finally:
         await platform.stop()
 

@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 from seda_testkit.eventually import eventually
+from seda_testkit.nats import EmbeddedNats
+from seda_testkit.postgres import EmbeddedPostgres
 
 SERVICE = """
 import http.server, os, pathlib, sys
@@ -189,6 +191,7 @@ async def test_a_service_that_cannot_start_is_named_with_its_last_words(
     said = miniature.run("up", "--detach", "--no-seed", expect=1)
     assert "chat-realtime ended with status 1" in said
     assert "the pantry is empty" in said
+    assert "Traceback" not in said
     assert miniature.rows() == {}
 
 
@@ -203,6 +206,17 @@ async def test_a_service_that_ends_again_and_again_is_given_up(miniature: Miniat
     await eventually(is_given_up, timeout_seconds=45)
     assert miniature.rows()["auth-gateway"]["state"] == "ready"
     assert "not started again" in miniature.run("logs", "chat-realtime")
+
+
+async def test_servers_that_are_given_are_used_and_left_alone(
+    miniature: Miniature, postgres: EmbeddedPostgres, nats: EmbeddedNats
+) -> None:
+    miniature.env |= {"DATABASE_URL": postgres.admin_url, "NATS_URL": nats.url}
+    miniature.run("up", "--detach", "--no-seed")
+    assert set(miniature.rows()) == {"demosites", "chat-realtime", "auth-gateway"}
+    miniature.run("stop")
+    assert postgres.is_running()
+    assert nats.is_running()
 
 
 async def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from nats.js import JetStreamContext
 from seda_contracts.envelope import headers_of
 from seda_contracts.events.unfurl import UnfurlResolve, link_id
 from seda_db import Database
-from seda_messaging import Delivery, PermanentFailure, Subscription, first_delivery
+from seda_messaging import Delivery, PermanentFailure, Subscription, first_delivery, pull
 from seda_messaging.consumer import back_off_seconds
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
@@ -73,6 +74,22 @@ async def test_the_same_event_delivered_twice_takes_effect_once(
 
 async def ends_with(database: Database, note: str) -> bool:
     return (await notes(database))[-1:] == [note]
+
+
+async def test_no_event_waits_for_a_poll_to_end(
+    messaging: Messaging,
+    database: Database,
+    js: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pairs of events after idle polls: the second of a pair used to be held back."""
+    monkeypatch.setattr(pull, "POLL_SECONDS", 0.5)
+    async with messaging(Subscription(UnfurlResolve, records(database), consumer=CONSUMER)):
+        for pair in range(6):
+            await asyncio.sleep(0.6)  # longer than a poll: idleness is what is tested
+            for note in (f"{pair}a", f"{pair}b"):
+                await publish(js, command(note, key=note))
+                await eventually(partial(ends_with, database, note), timeout_seconds=0.3)
 
 
 async def test_a_handler_that_fails_after_its_write_is_tried_again_and_counts_once(

@@ -1,12 +1,13 @@
-"""`python -m seda_devrunner up | status | logs | stop | reset | migrate | demo`."""
+"""`python -m seda_devrunner up | status | logs | stop | reset | migrate | migration | demo`."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from seda_devrunner import commands
+from seda_devrunner import commands, running
 from seda_devrunner.checkout import ROOT, SERVICES_FILE, StateFolder, load_services
 from seda_devrunner.logbook import MERGED
+from seda_devrunner.running import Run
 
 
 def main(arguments: list[str]) -> int:
@@ -16,9 +17,9 @@ def main(arguments: list[str]) -> int:
     match options.word:
         case "up" if options.detach:
             own = [argument for argument in arguments if argument != "--detach"]
-            return commands.up_detached(state, own)
+            return running.up_detached(state, own)
         case "up":
-            return commands.up(services, state, seed=options.seed)
+            return running.up(Run(services, state, options.seed, not options.any_ports))
         case "status":
             return commands.status(state, as_json=options.json)
         case "logs":
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
             return commands.reset(state)
         case "migrate":
             return commands.migrate(services, state)
+        case "migration":
+            return commands.migration(services, state, options.service, options.message)
         case "demo":
             return commands.demo(state, [*arguments[: arguments.index("demo")], "up"])
     raise AssertionError(options.word)
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     up = words.add_parser("up", help="run the platform")
     up.add_argument("--detach", action="store_true", help="return when it is ready")
     up.add_argument("--no-seed", dest="seed", action="store_false", help="without demo data")
+    up.add_argument("--any-ports", action="store_true", help="leave every port to the kernel")
     status = words.add_parser("status", help="what runs where")
     status.add_argument("--json", action="store_true")
     logs = words.add_parser("logs", help="print the logs")
@@ -52,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     words.add_parser("stop", help="stop the platform")
     words.add_parser("reset", help="stop, and forget all development data")
     words.add_parser("migrate", help="bring the development database up to date")
+    migration = words.add_parser("migration", help="write a service's next migration")
+    migration.add_argument("service")
+    migration.add_argument("message")
     words.add_parser("demo", help="play the main flow and measure it")
     return parser
 

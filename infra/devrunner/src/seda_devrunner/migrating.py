@@ -6,8 +6,8 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from pathlib import Path
 
-from seda_devrunner.checkout import ROOT, Service, StateFolder
-from seda_devrunner.wiring import Wiring, migrate_environment
+from seda_devrunner.checkout import ROOT, Service
+from seda_devrunner.wiring import Backing, migrate_environment
 
 READ_BY_MIGRATE = (
     "contracts/src/**/*.py",
@@ -21,41 +21,45 @@ class MigrationFailed(Exception):
     """One or more services could not migrate; the message holds what they said."""
 
 
-def fingerprint(wiring: Wiring, root: Path = ROOT) -> str:
+def fingerprint(backing: Backing, root: Path = ROOT) -> str:
     """Changes with any file a migration reads, and with the servers it was applied to."""
     digest = hashlib.sha256()
     for pattern in READ_BY_MIGRATE:
         for file in sorted(root.glob(pattern)):
             digest.update(str(file.relative_to(root)).encode() + file.read_bytes())
-    for place in ("postgres/data/PG_VERSION", "nats/store"):
-        # Born with the server's data: a server that was reset has another.
-        born = wiring.state.path / place
-        digest.update(str(born.stat().st_ino if born.exists() else wiring.nats_url).encode())
+    database_url = backing.databases[backing.services[0].name].owner_url
+    places = (("postgres/data/PG_VERSION", database_url), ("nats/store", backing.nats_url))
+    for place, url in places:
+        # Born with the server's data: one that was reset has another number. Servers of others
+        # are known by their address.
+        born = backing.state.path / place
+        digest.update(str(born.stat().st_ino if born.exists() else url).encode())
     return digest.hexdigest()
 
 
-def is_migrated(state: StateFolder, wiring: Wiring) -> bool:
-    return state.migrated.exists() and state.migrated.read_text() == fingerprint(wiring)
+def is_migrated(backing: Backing) -> bool:
+    noted = backing.state.migrated
+    return noted.exists() and noted.read_text() == fingerprint(backing)
 
 
-async def migrate_all(state: StateFolder, wiring: Wiring) -> None:
+async def migrate_all(backing: Backing) -> None:
     """All services at once: none needs another's schema. Raises MigrationFailed."""
-    state.migrated.unlink(missing_ok=True)
-    answers = await asyncio.gather(*(_migrate(service, wiring) for service in wiring.services))
+    backing.state.migrated.unlink(missing_ok=True)
+    answers = await asyncio.gather(*(_migrate(service, backing) for service in backing.services))
     problems = [answer for answer in answers if answer]
     if problems:
         raise MigrationFailed("\n".join(problems))
-    state.migrated.write_text(fingerprint(wiring))
+    backing.state.migrated.write_text(fingerprint(backing))
 
 
-async def _migrate(service: Service, wiring: Wiring) -> str | None:
+async def _migrate(service: Service, backing: Backing) -> str | None:
     """None, or what the service said before it failed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         service.package,
         "migrate",
-        env=migrate_environment(service, wiring),
+        env=migrate_environment(service, backing),
         cwd=ROOT,
         stdin=DEVNULL,
         stdout=PIPE,

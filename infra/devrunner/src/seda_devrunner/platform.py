@@ -13,7 +13,7 @@ from seda_devrunner.memory import memory_bytes
 from seda_devrunner.migrating import is_migrated, migrate_all
 from seda_devrunner.servers import Servers
 from seda_devrunner.supervision import Supervised
-from seda_devrunner.wiring import Wiring, demosites_program, service_program, wire
+from seda_devrunner.wiring import Backing, Wiring, back, demosites_program, service_program, wire
 
 Say = Callable[[str], None]
 
@@ -36,25 +36,34 @@ class Platform:
         self.logs = LogBook(state.logs)
         self.servers = Servers(state, env, self.logs)
         self.programs: list[Supervised] = []
-        self.wiring: Wiring | None = None
 
-    async def start(self) -> Wiring:
+    async def start(self, *, wished_ports: bool = True) -> Wiring:
         """Returns when everything is ready. Raises StartFailed, MigrationFailed and the launchers'
         errors; what had started by then is stopped by `stop`.
         """
-        wiring = await self.start_servers()
-        if not is_migrated(self._state, wiring):
+        backing = await self.start_servers()
+        if not is_migrated(backing):
             self._say("applying migrations")
-            await migrate_all(self._state, wiring)
+            await migrate_all(backing)
+        wiring = wire(backing, wished_ports=wished_ports)
+        if wished_ports:
+            for line in wiring.moved():
+                self._say(line)
         # The gateway comes first in the list and last here: the edge opens when the rest is there.
         programs = [demosites_program(wiring)]
-        programs += [service_program(service, wiring) for service in reversed(wiring.services)]
+        programs += [service_program(service, wiring) for service in reversed(backing.services)]
         self.programs = [Supervised(program, self.logs) for program in programs]
         self._say("starting " + ", ".join(program.name for program in programs))
-        await asyncio.gather(*(program.start() for program in self.programs))
+        try:
+            async with asyncio.TaskGroup() as starts:
+                for program in self.programs:
+                    starts.create_task(program.start())
+        except ExceptionGroup as failures:
+            # The first names the cause; the others were given up because of it.
+            raise failures.exceptions[0] from None
         return wiring
 
-    async def start_servers(self) -> Wiring:
+    async def start_servers(self) -> Backing:
         """Only what holds data, with its roles and schemas."""
         services = self._services
         secrets = load_secrets(self._state, services)
@@ -65,16 +74,13 @@ class Platform:
         await provision(
             self.servers.admin_url, [service.schema for service in services], secrets.passwords
         )
-        self.wiring = wire(
+        return back(
             services,
             admin_url=self.servers.admin_url,
             nats_url=self.servers.nats_url,
             secrets=secrets,
             state=self._state,
         )
-        for line in self.wiring.moved():
-            self._say(line)
-        return self.wiring
 
     async def stop(self) -> None:
         """Edges first, data last. The grace of all programs runs at the same time."""

@@ -32,16 +32,23 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
-    """Addresses and logins of one run; never changes while it lasts."""
+class Backing:
+    """What holds data in this run, and who may log in to it."""
 
     services: tuple[Service, ...]
-    ports: dict[str, Ports]
-    demosites_port: int
     databases: dict[str, RoleUrls]
     nats_url: str
     secrets: Secrets
     state: StateFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Backing and addresses of one run; never changes while it lasts."""
+
+    backing: Backing
+    ports: dict[str, Ports]
+    demosites_port: int
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name].http}"
@@ -59,36 +66,45 @@ class Wiring:
         return [
             f"port {service.port} is taken by another program: {service.name} is at "
             f"{self.url(service.name)}"
-            for service in self.services
+            for service in self.backing.services
             if self.ports[service.name].http != service.port
         ]
 
 
-def wire(
+def back(
     services: tuple[Service, ...],
     *,
     admin_url: str,
     nats_url: str,
     secrets: Secrets,
     state: StateFolder,
-) -> Wiring:
-    ports = {
-        service.name: Ports(
-            http=choose_port(service.port),
-            metrics=choose_port(service.metrics_port),
-            socket=choose_port(service.socket_port) if service.socket_port else None,
-        )
-        for service in services
-    }
+) -> Backing:
     databases = {
         service.name: role_urls(admin_url, service.schema, secrets.passwords)
         for service in services
     }
-    return Wiring(services, ports, free_port(), databases, nats_url, secrets, state)
+    return Backing(services, databases, nats_url, secrets, state)
+
+
+def wire(backing: Backing, *, wished_ports: bool) -> Wiring:
+    """Choose the ports. As late as possible: nothing holds them until the programs listen."""
+
+    def choose(wished: int) -> int:
+        return choose_port(wished) if wished_ports else free_port()
+
+    ports = {
+        service.name: Ports(
+            http=choose(service.port),
+            metrics=choose(service.metrics_port),
+            socket=choose(service.socket_port) if service.socket_port is not None else None,
+        )
+        for service in backing.services
+    }
+    return Wiring(backing, ports, free_port())
 
 
 def demosites_program(wiring: Wiring) -> Program:
-    pages = wiring.state.path / "demosites.json"
+    pages = wiring.backing.state.path / "demosites.json"
     options = ("--port", str(wiring.demosites_port), "--state", str(pages))
     return Program(
         name="demosites",
@@ -110,10 +126,10 @@ def service_program(service: Service, wiring: Wiring) -> Program:
     )
 
 
-def migrate_environment(service: Service, wiring: Wiring) -> dict[str, str]:
+def migrate_environment(service: Service, backing: Backing) -> dict[str, str]:
     """Only this one knows the owner's login; a serving process never does."""
-    owner_url = wiring.databases[service.name].owner_url
-    return dict(os.environ) | {"DATABASE_OWNER_URL": owner_url, "NATS_URL": wiring.nats_url}
+    owner_url = backing.databases[service.name].owner_url
+    return dict(os.environ) | {"DATABASE_OWNER_URL": owner_url, "NATS_URL": backing.nats_url}
 
 
 def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
@@ -124,8 +140,8 @@ def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
         "HOST": "127.0.0.1",
         "PORT": str(ports.http),
         "METRICS_PORT": str(ports.metrics),
-        "DATABASE_URL": wiring.databases[service.name].app_url,
-        "NATS_URL": wiring.nats_url,
+        "DATABASE_URL": wiring.backing.databases[service.name].app_url,
+        "NATS_URL": wiring.backing.nats_url,
         "GATEWAY_URL": wiring.gateway_url,
     }
     socket_port = wiring.ports["chat-realtime"].socket
@@ -133,12 +149,12 @@ def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
         case "auth-gateway":
             env |= {
                 f"{other.package.upper()}_URL": wiring.url(other.name)
-                for other in wiring.services
+                for other in wiring.backing.services
                 if other.name != service.name
             }
             env["REALTIME_URL"] = f"ws://127.0.0.1:{socket_port}{SOCKET_PATH}"
-            env["ADMIN_API_KEY"] = wiring.secrets.admin_api_key
-            env["AUTH_KEYSET_DIR"] = str(wiring.state.path / "keys")
+            env["ADMIN_API_KEY"] = wiring.backing.secrets.admin_api_key
+            env["AUTH_KEYSET_DIR"] = str(wiring.backing.state.path / "keys")
             env["CORS_ORIGINS"] = ",".join(_browser_origins(wiring))
         case "chat-realtime":
             env["SOCKET_PORT"] = str(socket_port)

@@ -6,18 +6,41 @@ A service's `migrations/env.py` calls `run_env`; its command line and the tests 
 
 import asyncio
 import io
+import re
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from alembic import command, context
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import compare_metadata, render_python_code
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations.ops import DowngradeOps, UpgradeOps
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from seda_db.database import async_url
 
 LOCK_TIMEOUT = "5s"
+DRAFT = """\
+\"\"\"{message}.\"\"\"
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = {previous}
+
+
+def upgrade() -> None:
+{forward}
+
+
+def downgrade() -> None:
+{back}
+"""
 STATEMENT_TIMEOUT = "300s"
 
 
@@ -58,6 +81,47 @@ def check_drift(package: str, owner_url: str, metadata: MetaData) -> list[Any]:
         return list(compare_metadata(migration, metadata))
 
     return asyncio.run(compare())
+
+
+def draft(package: str, owner_url: str, message: str) -> Path | None:
+    """Write the next migration from what differs between the tables in code and the schema.
+
+    None when nothing differs. It is a draft: Alembic sees neither renames nor data, and a
+    migration must run beside the release before it.
+    """
+    drafted: list[UpgradeOps | DowngradeOps] = []
+
+    def keep_operations(_: Any, __: Any, directives: list[Any]) -> None:
+        drafted.append(directives[0].upgrade_ops)
+        drafted.append(directives[0].downgrade_ops)
+        directives.clear()  # Alembic writes no file: its template and names are not ours
+
+    config = _config(package, owner_url)
+    command.revision(
+        config, message, autogenerate=True, process_revision_directives=keep_operations
+    )
+    forward, back = drafted
+    if forward.is_empty():
+        return None
+    scripts = ScriptDirectory.from_config(config)
+    previous = scripts.get_current_head()
+    number = f"{int(previous or 0) + 1:04d}"
+    slug = re.sub(r"\W+", "_", message.lower()).strip("_")
+    path = Path(scripts.versions) / f"{datetime.now(UTC):%Y%m%d}_{number}_{slug}.py"
+    path.write_text(
+        DRAFT.format(
+            message=message.strip().rstrip("."),
+            revision=number,
+            previous=repr(previous),
+            forward=_body(forward),
+            back=_body(back),
+        )
+    )
+    return path
+
+
+def _body(operations: Any) -> str:
+    return textwrap.indent(textwrap.dedent(render_python_code(operations)).strip(), "    ")
 
 
 def _config(package: str, owner_url: str) -> Config:

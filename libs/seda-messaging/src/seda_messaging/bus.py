@@ -21,6 +21,7 @@ from nats.js.kv import KeyValue
 from seda_runtime.logging import get_logger
 
 from seda_messaging.cancellation import still_wanted
+from seda_messaging.pull import Pull
 
 log = get_logger(__name__)
 Unsubscribe = Callable[[], Awaitable[None]]
@@ -124,6 +125,10 @@ class Bus:
                 await subscription.unsubscribe()
 
         return unsubscribe
+
+    def pull(self, stream: str, durable: str) -> Pull:
+        """Messages of a durable consumer. Raises BusUnavailable before `open`."""
+        return Pull(self._connection(), stream, durable)
 
     async def flush(self) -> None:
         await self._connection().flush()

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.client import JetStreamContext
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
@@ -32,7 +31,6 @@ log = get_logger(__name__)
 tracer = trace.get_tracer("seda.messaging")
 _propagator = TraceContextTextMapPropagator()
 Handler = Callable[[Any, Delivery], Awaitable[None]]
-POLL_SECONDS = 15
 ATTEMPTS_MAX = 8
 BACK_OFF_SECONDS_MAX = 600
 
@@ -88,31 +86,28 @@ class _Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def pull(self, stream: str, durable: str, reconnected: asyncio.Event) -> None:
-        """Fetch until the connection has been remade."""
-        subscription = await self._bus.js.pull_subscribe_bind(durable=durable, stream=stream)
+        """Take messages until the connection has been remade."""
+        pull = self._bus.pull(stream, durable)
+        await pull.open()
         watch = asyncio.create_task(reconnected.wait())
+        coming: asyncio.Task[Msg | None] | None = None
         try:
             while still_wanted() and not reconnected.is_set():
                 await self._slots.acquire()
                 self._slots.release()
-                for message in await self._poll(subscription, watch):
+                coming = asyncio.create_task(pull.next(self._batch()))
+                await asyncio.wait({coming, watch}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    return
+                message = coming.result()
+                if message is not None:
                     await self._start(message)
         finally:
             watch.cancel()
-            await _quietly(subscription.unsubscribe())
-
-    async def _poll(
-        self, subscription: JetStreamContext.PullSubscription, watch: asyncio.Task[Any]
-    ) -> list[Msg]:
-        """One long poll, given up when the connection is remade or we are told to stop."""
-        fetch = asyncio.create_task(_fetch(subscription, self._batch()))
-        try:
-            await asyncio.wait({fetch, watch}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not fetch.done():
-                fetch.cancel()
-                await asyncio.gather(fetch, return_exceptions=True)
-        return [] if fetch.cancelled() else fetch.result()
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+            await _quietly(pull.close())
 
     async def drain(self) -> None:
         if self._tasks:
@@ -232,13 +227,6 @@ class _Worker:
 def back_off_seconds(attempt: int) -> float:
     """Doubling from two seconds to ten minutes, a fifth either way so that retries spread."""
     return float(min(BACK_OFF_SECONDS_MAX, 2**attempt) * random.uniform(0.8, 1.2))
-
-
-async def _fetch(subscription: JetStreamContext.PullSubscription, batch: int) -> list[Msg]:
-    try:
-        return await subscription.fetch(batch, timeout=POLL_SECONDS)
-    except TimeoutError:
-        return []  # nothing to do is nats-py's timeout (nats.py issue 418)
 
 
 async def _quietly(work: Awaitable[None]) -> None:

@@ -12,11 +12,24 @@ POLL_SECONDS = 0.02
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[T | None]], *, timeout_seconds: float = 5.0
+    condition: Callable[[], Awaitable[T | None]],
+    *,
+    timeout_seconds: float = 5.0,
+    poll_seconds: float = POLL_SECONDS,
 ) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T | None], *, timeout_seconds: float = 5.0) -> T: ...
-async def eventually(condition: Callable[[], Any], *, timeout_seconds: float = 5.0) -> Any:
+async def eventually(
+    condition: Callable[[], T | None],
+    *,
+    timeout_seconds: float = 5.0,
+    poll_seconds: float = POLL_SECONDS,
+) -> T: ...
+async def eventually(
+    condition: Callable[[], Any],
+    *,
+    timeout_seconds: float = 5.0,
+    poll_seconds: float = POLL_SECONDS,
+) -> Any:
     """Ask until the answer is truthy and return it.
 
     An AssertionError counts as "not yet", so a condition may assert and its message survives.
@@ -38,4 +51,4 @@ async def eventually(condition: Callable[[], Any], *, timeout_seconds: float = 5
                 f"not true within {timeout_seconds} s; the last answer was "
                 f"{last_error if last_error is not None else answer!r}"
             ) from last_error
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(poll_seconds)
