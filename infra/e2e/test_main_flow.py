@@ -5,7 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 from seda_devrunner.demo import play
+from seda_devrunner.demosites import DemoPages, page_url
+from seda_devrunner.seed import request_claim, wait_for_profile
 from seda_testkit.client import Api
+from seda_testkit.eventually import eventually
+
+PASSWORD = "lanterns-over-water-7"
 
 
 async def test_the_main_flow_happens_from_sign_up_to_ban(running: Any) -> None:
@@ -27,3 +32,24 @@ async def test_a_real_provider_without_internet_is_partial_at_once_and_invents_n
     assert card["embed_url"].startswith("https://open.spotify.com/embed/track/")
     assert not card.get("title")
     assert not card.get("artists")
+
+
+async def test_a_claim_code_in_a_strangers_comment_proves_nothing(running: Any, api: Api) -> None:
+    run = uuid4().hex[:8]
+    slug = f"stranger-{run}"
+    impostor = await api.sign_up(f"impostor-{run}@demo.example", PASSWORD, "Impostor")
+    await wait_for_profile(impostor)
+    body = {"artist_name": f"Famous {run}", "website_url": page_url(slug)}
+    artist = await impostor.post("/artists", body)
+    claim = await request_claim(impostor, artist["id"], page_url(slug))
+    async with DemoPages(running.demosites_url) as pages:
+        await pages.write_comment(slug, f"I was here {claim['code']}")
+    await impostor.post(f"/verification/requests/{claim['id']}/check")
+
+    async def judged() -> Any:
+        found = await impostor.get(f"/verification/requests/{claim['id']}")
+        return found if found["status"] != "checking" else None
+
+    answer = await eventually(judged, timeout_seconds=15)
+    assert answer["reason_code"] == "wrong_place", answer
+    assert not (await impostor.get(f"/artists/{artist['id']}"))["verified"]

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 Behaviour = Callable[["Exchange"], Awaitable[None]]
 DEFAULT_ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n"
-    b'{"ok":true}'
+    b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"ok":true}'
 )
 
 

@@ -210,12 +210,19 @@ class Chat:
     def person(self, role: str = "USER") -> Person:
         return Person(self, role=role)
 
-    async def publish(self, contract: Contract, *, event_id: UUID | None = None) -> None:
+    async def publish(
+        self,
+        contract: Contract,
+        *,
+        event_id: UUID | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         """Say what another service would say."""
+        extra = headers or {}
         headers = headers_of(contract, event_id=event_id or uuid4(), service="test", at=utc_now())
         # Without the broker's duplicate key: tests deliver twice on purpose.
         headers.pop("Nats-Msg-Id")
-        await self.bus.publish(contract.subject(), contract.encode(), headers)
+        await self.bus.publish(contract.subject(), contract.encode(), headers | extra)
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +259,7 @@ async def run_chat(
     database: ServiceDatabase, broker: str, keys: GatewayKeys, **changes: Any
 ) -> AsyncIterator[Chat]:
     app = create_app(settings(database, broker, keys, **changes))
-    bus = Bus(broker, service="chat-test")
+    bus = Bus(changes.get("nats_url", broker), service="chat-test")
     db = Database(database.app_url, pool_size=4)
     await bus.open()
     try:

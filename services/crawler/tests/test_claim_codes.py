@@ -44,6 +44,30 @@ PAGE_CHARACTERS = 512 * 1024
         pytest.param(f"<div hidden><div></div>{CODE}</div>", "hidden", id="nested"),
         pytest.param(f"<div hidden><a href='{CODE}'></a></div>", "hidden", id="hidden link"),
         pytest.param(f"<template><meta content={CODE}></template>", "hidden", id="hidden meta"),
+        pytest.param(
+            f"<section class=comments>{CODE}</section>", "visitor_text", id="comment section"
+        ),
+        pytest.param(
+            f'<ol class="list commentlist"><li><div></div>{CODE}', "visitor_text", id="comment list"
+        ),
+        pytest.param(f'<div id="disqus_thread">{CODE}</div>', "visitor_text", id="disqus"),
+        pytest.param(
+            f'<div itemtype="https://schema.org/Comment">{CODE}</div>',
+            "visitor_text",
+            id="marked up",
+        ),
+        pytest.param(
+            f'<div class=comments><a href="http://x.example/{CODE}">me</a></div>',
+            "visitor_text",
+            id="link in a comment",
+        ),
+        pytest.param(
+            f"<div class=comments><div></div></div><p>{CODE}", "visible_text", id="behind comments"
+        ),
+        pytest.param(f'<p class="commented uncommented">{CODE}', "visible_text", id="other words"),
+        pytest.param(
+            f'<body class="comments-open"><p>{CODE}', "visible_text", id="theme marks the body"
+        ),
     ],
 )
 def test_a_code_is_reported_with_its_place(page: str, place: str) -> None:
@@ -64,6 +88,11 @@ def test_a_code_is_reported_with_its_place(page: str, place: str) -> None:
 )
 def test_what_is_no_code_is_not_reported(text: str) -> None:
     assert find_claim_codes(text) == ()
+
+
+def test_longer_codes_are_reported_whole() -> None:
+    marks = find_claim_codes("<p>seda-2345-cfgh-jmpq-rvwx</p>")
+    assert marks == (Mark("seda-2345-CFGH-JMPQ-RVWX", "visible_text"),)
 
 
 def test_one_code_in_two_places_is_two_marks() -> None:

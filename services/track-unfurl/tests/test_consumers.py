@@ -23,6 +23,12 @@ async def inbox_count(db: Database, consumer: str) -> int:
         return int((await tx.execute(query, {"consumer": consumer})).scalar_one())
 
 
+async def resolved_links(published: Any, awaited_url: str) -> list[TrackResolved]:
+    """Every answer so far, once `awaited_url` has got its own."""
+    told = [event for event in await published() if isinstance(event, TrackResolved)]
+    return told if awaited_url in {event.url for event in told} else []
+
+
 async def test_a_command_is_answered_with_a_card_once(
     client: Any, deliver: Callable[..., Any], providers: Any, published: Any
 ) -> None:
@@ -30,12 +36,16 @@ async def test_a_command_is_answered_with_a_card_once(
     await deliver(resolve(DEEZER), times=2)
 
     async def resolved() -> list[TrackResolved]:
-        return [event for event in await published() if isinstance(event, TrackResolved)]
+        return await resolved_links(published, DEEZER)
 
-    events = await eventually(resolved)
-    assert {event.link_id for event in events} == {link_id(DEEZER)}
-    assert events[-1].card.title == "Copper Sky"
-    assert events[-1].url == DEEZER
+    await eventually(resolved)
+    another = "https://www.deezer.com/de/track/3135556"
+    await deliver(resolve(another))
+    events = await eventually(lambda: resolved_links(published, another))
+    assert [event.url for event in events] == [DEEZER, another]
+    assert [event.link_id for event in events] == [link_id(DEEZER), link_id(another)]
+    assert {event.card.title for event in events} == {"Copper Sky"}
+    assert len({event.card.track_id for event in events}) == 1
     assert len(providers.calls) == 1
 
 

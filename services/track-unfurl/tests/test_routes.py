@@ -44,8 +44,8 @@ async def test_a_slow_provider_is_answered_within_the_budget_with_202(
         ("http://169.254.169.254/latest", 422, "refused_url"),
         ("http://localhost.localdomain/", 422, "refused_url"),
         ("https://www.deezer.com/track/404404", 404, "track_not_found"),
-        ("", 400, "validation_failed"),
-        ("x" * 5_000, 400, "validation_failed"),
+        ("", 400, "invalid_url"),
+        ("x" * 5_000, 400, "invalid_url"),
     ],
 )
 async def test_a_link_that_cannot_be_a_card_says_why(

@@ -25,7 +25,8 @@ CLAIM_CODE = r"seda(?:-[23456789CFGHJMPQRVWX]{4}){2,4}"
 Two groups unless an operator asks for longer codes. Case does not matter on a page.
 """
 
-MarkPlace = Literal["visible_text", "meta_tag", "link", "hidden"]
+MarkPlace = Literal["visible_text", "visitor_text", "meta_tag", "link", "hidden"]
+"""`visitor_text` is visible, but in a section where others than the owner write (comments)."""
 
 
 class CrawlFetch(Command, frozen=True, kw_only=True):

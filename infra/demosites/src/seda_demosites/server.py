@@ -25,12 +25,23 @@ async def start(port: int, state: Path | None = None) -> asyncio.Server:
             )
             if request and request.method == "PUT":
                 _save(state, words)
-            await asyncio.sleep(response.delay_seconds)
+            if not await _waited(response.delay_seconds):
+                writer.close()
+                return
             writer.write(_encode(response, with_body=request is None or request.method != "HEAD"))
             await writer.drain()
         writer.close()
 
     return await asyncio.start_server(serve, "127.0.0.1", port, limit=HEAD_BYTES_MAX)
+
+
+async def _waited(delay_seconds: float) -> bool:
+    """False when the sites are stopped meanwhile, which asyncio would report loudly."""
+    try:
+        await asyncio.sleep(delay_seconds)
+    except asyncio.CancelledError:
+        return False
+    return True
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

@@ -15,8 +15,11 @@ DEVELOPMENT_LIMITS = {
     "RATE_LIMIT_DEFAULT_REQUESTS_MAX": "100000",
     "RATE_LIMIT_MAX_REQUESTS": "100000",
     "CRAWLER_HOST_INTERVAL_MS": "100",
+    "CHART_CACHE_SECONDS": "1",
 }
-"""One machine plays all listeners here; set the real values in the environment to try them."""
+"""One machine plays all listeners here, and whoever tries the platform does not want to wait for
+the next ranking; set the real values in the environment to try them.
+"""
 
 SOCKET_PATH = "/api/v1/realtime"
 

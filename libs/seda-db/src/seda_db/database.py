@@ -31,6 +31,7 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS_MAX,
             pool_pre_ping=True,
+            hide_parameters=True,  # errors are logged, and what people wrote must not be
             connect_args={"timeout": 5, "server_settings": {"timezone": "UTC"}},
         )
         _warn_of_slow_queries(self.engine)

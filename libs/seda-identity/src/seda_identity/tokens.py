@@ -21,6 +21,8 @@ TOKEN_BYTES_MAX = 8_192
 LEEWAY_SECONDS = 30
 REFETCH_SECONDS_MIN = 30.0
 VERIFIED_TOKENS_MAX = 10_000
+EXP_MAX = 2**53
+"""What every JSON parser still reads exactly; far beyond any calendar."""
 REQUIRED_CLAIMS = ["iss", "aud", "iat", "exp"]
 
 
@@ -143,23 +145,27 @@ class TokenVerifier:
                 options={"require": REQUIRED_CLAIMS},
             )
         except jwt.ExpiredSignatureError as error:
+            _check_payload(token)
             raise TokenExpired("the token has expired") from error
         except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
             raise InvalidToken(type(error).__name__) from error
-        if not isinstance(claims["exp"], int) or isinstance(claims["exp"], bool):
-            raise InvalidToken("exp is not a whole number")
+        _check_payload(token)
         if claims["aud"] != self._audience:
             raise InvalidToken("for someone else")
-        _check_names_once(token)
         return claims
 
 
-def _check_names_once(token: str) -> None:
-    """Raises InvalidToken when a claim is named twice: parsers disagree about which one counts."""
+def _check_payload(token: str) -> None:
+    """Of a verified token. Raises InvalidToken for an `exp` that is no time, and for a claim that
+    is named twice: parsers disagree about which one counts.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
             raise InvalidToken("a claim is named twice")
         return dict(pairs)
 
-    json.loads(base64url_decode(token.split(".")[1]), object_pairs_hook=unique)
+    claims = json.loads(base64url_decode(token.split(".")[1]), object_pairs_hook=unique)
+    exp = claims["exp"]
+    if type(exp) is not int or not 0 <= exp <= EXP_MAX:
+        raise InvalidToken("exp is not a time")

@@ -9,6 +9,8 @@ from functools import partial
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
+from litestar.types import ControllerRouterHandler
+from pyreqwest.client import Client
 from seda_db import Database
 from seda_identity import enforce_policies, provide_principal
 from seda_messaging import Bus, Outbox, run_messaging
@@ -52,32 +54,15 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     bus = Bus(settings.nats_url, service=NAME)
     outbox = Outbox(Table.metadata, service=NAME, now=now)
-    revocations = Revocations(bus, ttl_seconds=settings.auth_access_ttl_seconds)
+    revocations = Revocations(
+        bus,
+        ttl_seconds=settings.auth_access_ttl_seconds,
+        staleness_seconds_max=settings.revocation_staleness_seconds_max,
+    )
     hashing = PasswordHashing(
         workers=settings.password_hash_workers, waiting_max=settings.password_hash_waiting_max
     )
     client = new_client(timeouts_of(settings), connections_max=settings.upstream_connections_max)
-    proxying = Proxying(
-        client=client,
-        signer=internal_signer,
-        upstreams=upstreams_of(settings),
-        body_bytes_max=settings.body_bytes_max,
-    )
-    keeping = SessionKeeping(
-        outbox=outbox,
-        now=now,
-        sealing=keys.sealing,
-        idle=timedelta(days=settings.session_idle_days),
-        life=timedelta(days=settings.session_life_days),
-        per_account_max=settings.sessions_per_account_max,
-    )
-    gate = DefineMiddleware(
-        Gate,
-        tokens=AccessTokens(signer, revocations),
-        revocations=revocations,
-        limiters=limiters_of(settings),
-        trusted_hops=settings.trusted_proxy_hops,
-    )
 
     @asynccontextmanager
     async def run_parts(_: Litestar) -> AsyncIterator[None]:
@@ -91,25 +76,17 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         hashing.close()
         await db.close()
 
-    docs = docs_routes(DocumentFetcher(client, upstreams_of(settings)))
     return build_app(
         settings,
         name=NAME,
         description=DESCRIPTION,
-        route_handlers=[
-            *ACCOUNT_ROUTES,
-            *SESSION_ROUTES,
-            connect,
-            *KEY_ROUTES,
-            *(docs if settings.docs_are_open else ()),
-            *proxy_mounts(proxying),
-        ],
+        route_handlers=routes_of(settings, client, internal_signer),
         problems=PROBLEMS,
         lifespan=[run_parts],
         dependencies={
             "settings": _always(settings),
             "db": _always(db),
-            "keeping": _always(keeping),
+            "keeping": _always(keeping_of(settings, keys, outbox, now)),
             "hashing": _always(hashing),
             "signer": _always(signer),
             "internal_signer": _always(internal_signer),
@@ -122,7 +99,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             "nats": bus.ready,
             "storage": partial(is_writable, db),
         },
-        middleware=[gate],
+        middleware=[gate_of(settings, signer, revocations)],
         before_start=[enforce_policies, partial(_surround, settings)],
     )
 
@@ -136,6 +113,49 @@ def keys_for(settings: Settings) -> KeySet:
     if settings.keyset_folder is None:
         return new_key_set()
     return load_keys(settings.keyset_folder, may_make=settings.may_make_keys)
+
+
+def routes_of(
+    settings: Settings, client: Client, internal_signer: Signer
+) -> list[ControllerRouterHandler]:
+    """The gateway's own routes, and one mount for each prefix that is another service's."""
+    upstreams = upstreams_of(settings)
+    proxying = Proxying(
+        client=client,
+        signer=internal_signer,
+        upstreams=upstreams,
+        body_bytes_max=settings.body_bytes_max,
+    )
+    docs = docs_routes(DocumentFetcher(client, upstreams)) if settings.docs_are_open else []
+    return [
+        *ACCOUNT_ROUTES,
+        *SESSION_ROUTES,
+        *KEY_ROUTES,
+        connect,
+        *docs,
+        *proxy_mounts(proxying),
+    ]
+
+
+def keeping_of(settings: Settings, keys: KeySet, outbox: Outbox, now: Clock) -> SessionKeeping:
+    return SessionKeeping(
+        outbox=outbox,
+        now=now,
+        sealing=keys.sealing,
+        idle=timedelta(days=settings.session_idle_days),
+        life=timedelta(days=settings.session_life_days),
+        per_account_max=settings.sessions_per_account_max,
+    )
+
+
+def gate_of(settings: Settings, signer: Signer, revocations: Revocations) -> DefineMiddleware:
+    return DefineMiddleware(
+        Gate,
+        tokens=AccessTokens(signer, revocations),
+        revocations=revocations,
+        limiters=limiters_of(settings),
+        trusted_hops=settings.trusted_proxy_hops,
+    )
 
 
 def upstreams_of(settings: Settings) -> Mapping[Service, str]:

@@ -31,10 +31,8 @@ def subscriptions(revocations: Revocations) -> tuple[Subscription, ...]:
 async def on_session_revoked(
     event: SessionRevoked, delivery: Delivery, *, revocations: Revocations
 ) -> None:
-    """After a change of role the session itself goes on; its old tokens fall by their version."""
     del delivery
-    if event.reason != "role_changed":
-        await revocations.publish_session(event.session_id, at=int(event.revoked_at.timestamp()))
+    await revocations.publish_session(event.session_id, at=int(event.revoked_at.timestamp()))
 
 
 async def on_role_changed(

@@ -4,14 +4,14 @@ Plain ASGI outside the framework, so that a 404 and a proxied answer carry them 
 """
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from seda_runtime.problems import PROBLEM_JSON, Problem, problem_body
+from seda_runtime.problems import Problem
 
-from auth_gateway.access.domain import InvalidAccessToken
+from auth_gateway.access.refusals import InvalidAccessToken
+from auth_gateway.answers import send_problem
 from auth_gateway.proxy.domain import TokenInQuery, UnsoundPath, check_path, check_query
 
 UNSOUND_PATH = Problem(400, "unsound_path", "The address can be read in more than one way.")
@@ -63,10 +63,10 @@ def surround(app: ASGIApp, *, cors_origins: Sequence[str]) -> ASGIApp:
         try:
             _settle_path(http)
         except UnsoundPath:
-            await _refuse(http, send, UNSOUND_PATH, [])
+            await send_problem(http, send, UNSOUND_PATH)
         except TokenInQuery:
             challenge = InvalidAccessToken.headers["WWW-Authenticate"].encode()
-            await _refuse(http, send, TOKEN_IN_QUERY, [(b"www-authenticate", challenge)])
+            await send_problem(http, send, TOKEN_IN_QUERY, [(b"www-authenticate", challenge)])
         else:
             await app(scope, receive, send)
 
@@ -99,7 +99,7 @@ def _with_headers(send: Send, scope: HTTPScope, allowed_origin: bytes | None) ->
         if message["type"] == "http.response.start":
             given = list(message["headers"])
             present = {name for name, _ in given}
-            headers = [h for h in given if h[0] not in (b"server", b"vary")]
+            headers = [h for h in given if h[0] != b"vary"]
             headers.append((b"vary", _vary(given)))
             headers.append((b"content-security-policy", DOCS_POLICY if is_docs else API_POLICY))
             headers.extend(SECURITY_HEADERS)
@@ -137,28 +137,3 @@ async def _answer_preflight(send: Send, *, is_allowed: bool) -> None:
         ]
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _refuse(
-    scope: Any, send: Send, problem: Problem, headers: list[tuple[bytes, bytes]]
-) -> None:
-    body = problem_body(
-        problem,
-        path=scope["path"],
-        method=scope["method"],
-        request_id=str(scope["state"].get("request_id", "")),
-    )
-    await send_answer(send, problem.status, body, headers)
-
-
-async def send_answer(
-    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
-) -> None:
-    """A whole problem+json answer at once."""
-    described = [
-        (b"content-type", PROBLEM_JSON.encode()),
-        (b"content-length", str(len(body)).encode()),
-        *headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": described})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -3,7 +3,7 @@
 from seda_identity import IDENTITY_PROBLEMS
 from seda_runtime.problems import Problem, ProblemTable
 
-from auth_gateway.access.domain import (
+from auth_gateway.access.refusals import (
     AccessTokenExpired,
     BodyNotJson,
     InvalidAccessToken,
@@ -14,6 +14,7 @@ from auth_gateway.accounts.domain import (
     AccountNotFound,
     AlreadyBootstrapped,
     EmailTaken,
+    InvalidCursor,
     InvalidDisplayName,
     InvalidEmail,
     LastSuperAdmin,
@@ -25,7 +26,6 @@ from auth_gateway.accounts.domain import (
     WrongCredentials,
 )
 from auth_gateway.accounts.hashing import HashingBusy
-from auth_gateway.accounts.routes import InvalidCursor
 from auth_gateway.proxy.domain import TokenInQuery, UnsoundPath
 from auth_gateway.proxy.forward import BodyTooLarge, UpstreamTimeout, UpstreamUnavailable
 from auth_gateway.sessions.domain import (

@@ -29,6 +29,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     session_idle_days: Positive = 14
     session_life_days: Positive = 90
     sessions_per_account_max: Positive = 20
+    revocation_staleness_seconds_max: Annotated[int, msgspec.Meta(ge=0, le=300)] = 30
+    """How long NATS may be away before admin routes close."""
     admin_api_key: str = ""
     """Makes the first SUPER_ADMIN, once. Empty switches that off."""
 

@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher
 from auth_gateway.settings import Settings
-from ..conftest import ADMIN_API_KEY, Running
-from ..people import PASSWORD, Person, log_in, sign_up, super_admin
 from seda_db import Database
 from seda_testkit.databases import ServiceDatabase
 from sqlalchemy import text
+
+from ..conftest import ADMIN_API_KEY, Running
+from ..people import PASSWORD, Person, log_in, sign_up, super_admin
 
 SIGN_UP = "/api/v1/auth/signup"
 LOG_IN = "/api/v1/auth/login"
@@ -215,9 +216,7 @@ async def test_attack_028_known_and_unknown_addresses_cost_the_same_time(
 async def test_attack_045_a_flood_of_logins_is_told_to_come_back(
     settings: Settings, start: Callable[..., Running]
 ) -> None:
-    narrow = msgspec.structs.replace(
-        settings, password_hash_workers=1, password_hash_waiting_max=1
-    )
+    narrow = msgspec.structs.replace(settings, password_hash_workers=1, password_hash_waiting_max=1)
     async with start(narrow) as client:
         answers = await asyncio.gather(
             *(post(client, LOG_IN, email="x@seda.example", password=PASSWORD) for _ in range(12))
@@ -412,3 +411,21 @@ async def rows(database: ServiceDatabase, statement: str, **values: Any) -> list
             return list((await tx.execute(text(statement), values)).all())
     finally:
         await db.close()
+
+
+async def test_a_change_of_role_ends_no_session_and_names_the_version_of_new_tokens(
+    client: httpx.AsyncClient, database: ServiceDatabase
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    await promote(root, otto, "ADMIN")
+    again = await promote(root, otto, "ADMIN")
+    assert again.json()["role"] == "ADMIN"
+    said = await rows(database, "SELECT payload FROM outbox WHERE subject LIKE '%.role.changed.%'")
+    events = [msgspec.json.decode(row[0]) for row in said]
+    assert [(e["user_id"], e["role"], e["perm_version"]) for e in events] == [
+        (root.user_id, "SUPER_ADMIN", 2),
+        (otto.user_id, "ADMIN", 2),
+    ]
+    assert events[1]["changed_by"] == root.user_id
+    ended = await rows(database, "SELECT 1 FROM outbox WHERE subject LIKE '%.session.revoked.%'")
+    assert ended == []

@@ -268,9 +268,7 @@ async def test_a_restarted_gateway_still_refuses_what_was_ended(
 def session_of(person: Person) -> str:
     """The session a refresh token names, spelled as the API spells ids."""
     spelled = person.refresh_token.split(".")[1]
-    return "-".join(
-        (spelled[:8], spelled[8:12], spelled[12:16], spelled[16:20], spelled[20:])
-    )
+    return "-".join((spelled[:8], spelled[8:12], spelled[12:16], spelled[16:20], spelled[20:]))
 
 
 async def revocations(database: ServiceDatabase) -> list[dict[str, Any]]:

@@ -5,8 +5,10 @@ HTTP takes status and code; a socket reply takes the code (`socket_failure`).
 
 from seda_db import DatabaseUnavailable
 from seda_identity import IDENTITY_PROBLEMS
+from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem, ProblemTable
 
+from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.messages.domain import (
     CidConflict,
     MessageNotFound,
@@ -28,6 +30,11 @@ from chat_realtime.rooms.domain import (
 
 PROBLEMS: ProblemTable = {
     **IDENTITY_PROBLEMS,
+    TokenExpired: Problem(401, "token_expired", "The token has expired."),
+    InvalidToken: Problem(401, "unauthenticated", "The ticket or token is not valid."),
+    TicketRefused: Problem(401, "unauthenticated", "The ticket or token is not valid."),
+    SessionEnded: Problem(401, "unauthenticated", "The session was revoked."),
+    RoomGone: Problem(404, "not_found", "There is no such room."),
     RoomNotFound: Problem(404, "not_found", "There is no such room."),
     MessageNotFound: Problem(404, "not_found", "There is no such message in this room."),
     PersonNotFound: Problem(404, "not_found", "There is no such member."),

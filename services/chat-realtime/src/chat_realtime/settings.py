@@ -16,6 +16,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     socket_origins: tuple[str, ...] = ("http://localhost:3000",)
     sockets_per_user_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
     rooms_per_socket_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+    commands_per_second: Annotated[float, msgspec.Meta(gt=0)] = 20
+    """Of one socket, after a burst of `commands_burst`."""
+    commands_burst: Annotated[int, msgspec.Meta(ge=1)] = 60
     frame_bytes_max: Annotated[int, msgspec.Meta(ge=1_024, le=65_536)] = 16_384
     hello_timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
     heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 25

@@ -5,6 +5,7 @@ arrive goes this way (that is the outbox).
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 log = get_logger(__name__)
 WAITING_MAX = 10_000
+LAST_WORDS_SECONDS_MAX = 2
 
 
 class Signals:
@@ -52,6 +54,8 @@ class Signals:
         try:
             yield
         finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.join(), LAST_WORDS_SECONDS_MAX)
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
 
@@ -59,3 +63,4 @@ class Signals:
         while True:
             subject, payload = await self._waiting.get()
             await self._bus.publish_live(subject, payload)
+            self._waiting.task_done()

@@ -1,5 +1,6 @@
 """Messages over HTTP: what is kept, what is shown, what is refused."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -153,6 +154,29 @@ async def test_a_cid_with_another_body_or_room_is_a_conflict(chat: "Chat") -> No
         body = {"text": text, "cid": "c-2"}
         answer = await refused(ann, "POST", f"/chat/rooms/{target}/messages", json=body)
         assert answer == (409, "cid_conflict")
+
+
+async def test_ten_retries_at_once_are_one_message(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    answers = await asyncio.gather(*(ann.post(room, "once", cid="c-3") for _ in range(10)))
+    assert len({answer["id"] for answer in answers}) == 1
+    assert [answer["dup"] for answer in answers].count(False) == 1
+    assert len((await history(ann, room))["items"]) == 1
+
+
+async def test_one_cid_in_two_rooms_at_once_is_kept_in_one(chat: "Chat") -> None:
+    ann = chat.person()
+    rooms = [await ann.room() for _ in range(5)]
+    answers = await asyncio.gather(
+        *(
+            ann.ask("POST", f"/chat/rooms/{room}/messages", json={"text": "x", "cid": "c-4"})
+            for room in rooms
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
+    heads = [(await ann.ok("GET", f"/chat/rooms/{room}"))["last_seq"] for room in rooms]
+    assert sorted(heads) == [2, 2, 2, 2, 3]
 
 
 async def test_two_people_may_choose_the_same_cid(chat: "Chat") -> None:

@@ -1,24 +1,23 @@
 """Finds claim codes on a page and says where each one stands. Pure, and linear in the page.
 
 The place is the proof: only visible text, a meta tag or a link can be something the owner of a
-page meant to show. The scanner is written by hand because every parser we measured is quadratic on
-some hostile page (nested elements, unterminated comments); this one looks at each character a
-bounded number of times and keeps no tree.
+page meant to show, and visible text in a comment section is somebody else's. The scanner is
+written by hand because every parser we measured is quadratic on some hostile page (nested
+elements, unterminated comments); this one looks at each character a bounded number of times and
+keeps no tree.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-Place = Literal["visible_text", "meta_tag", "link", "hidden"]
+from seda_contracts.events.crawl import CLAIM_CODE
+from seda_contracts.events.crawl import MarkPlace as Place
+
 MARKS_MAX = 50
 """A page with more different codes than this is not somebody's own page; the rest are dropped."""
 
-_ALPHABET = "23456789CFGHJMPQRVWXcfghjmpqrvwx"
-_CODE = re.compile(
-    rf"(?<![0-9A-Za-z])seda-([{_ALPHABET}]{{4}})-([{_ALPHABET}]{{4}})(?![0-9A-Za-z])", re.I
-)
+_CODE = re.compile(rf"(?<![0-9A-Za-z]){CLAIM_CODE}(?![0-9A-Za-z])", re.I)
 _WRITTEN_HYPHEN = re.compile(r"&#(?:0{0,5}45|[xX]0{0,5}2[dD]);?")
 _NAME = re.compile(r"[a-zA-Z][^\s/>]*+")
 _GAP = re.compile(r"[\s/]*+")
@@ -26,6 +25,15 @@ _ATTRIBUTE_NAME = re.compile(r"[^\s/>][^\s/>=]*+")
 _EQUALS = re.compile(r"\s*+=\s*+")
 _UNQUOTED_VALUE = re.compile(r"[^\s>]*+")
 _HIDING_STYLE = re.compile(r"display\s{0,8}:\s{0,8}none|visibility\s{0,8}:\s{0,8}hidden", re.I)
+
+_MARKER_LENGTH_MAX = 500
+"""Longer class lists are cut: what names a section stands at their beginning."""
+_VISITORS = re.compile(
+    r"(?:^|[\s_-])(?:comments?|commentlist|replies|reply|respond|guestbook|disqus|reviews?|shoutbox"
+    r"|webmentions?)(?:$|[\s_-])|schema\.org/(?:Comment|Review|UserComments)\b",
+    re.I,
+)
+"""How pages name the places where visitors write (class, id, itemtype)."""
 
 _UNSHOWN_RAW_TEXT = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes"})
 _SHOWN_RAW_TEXT = frozenset({"title", "textarea"})
@@ -58,8 +66,8 @@ def find_claim_codes(text: str, *, is_html: bool = True) -> tuple[Mark, ...]:
     segments = _segments(text) if is_html else iter(plain)
     marks: dict[Mark, None] = {}
     for place, segment in segments:
-        for first, second in _CODE.findall(_WRITTEN_HYPHEN.sub("-", segment)):
-            marks[Mark(f"seda-{first}-{second}".upper().replace("SEDA", "seda"), place)] = None
+        for found in _CODE.finditer(_WRITTEN_HYPHEN.sub("-", segment)):
+            marks[Mark("seda" + found[0][4:].upper(), place)] = None
             if len(marks) >= MARKS_MAX:
                 return tuple(marks)
     return tuple(marks)
@@ -67,30 +75,30 @@ def find_claim_codes(text: str, *, is_html: bool = True) -> tuple[Mark, ...]:
 
 def _segments(text: str) -> Iterator[tuple[Place, str]]:
     """The page cut into pieces that have one place each. Nothing is looked at twice."""
-    hiding = _Hiding()
+    areas = _Areas()
     position = 0
     while position < len(text):
         opened = text.find("<", position)
         if opened < 0:
-            yield hiding.place, text[position:]
+            yield areas.place, text[position:]
             return
         if opened > position:
-            yield hiding.place, text[position:opened]
+            yield areas.place, text[position:opened]
         following = text[opened + 1 : opened + 2]
         if _NAME.match(text, opened + 1):
             tag = _read_tag(text, opened + 1)
             for name, value in tag.attributes:
                 if "seda" in value.lower():
                     place = _place_of_attribute(tag.name, name)
-                    yield hiding.place if hiding.active else place, value
-            hiding.open(tag)
+                    yield areas.place if areas.foreign else place, value
+            areas.open(tag)
             position = tag.end
             if tag.name in _RAW_TEXT_END:
                 position, content = _raw_text(text, tag)
-                yield "hidden" if tag.name in _UNSHOWN_RAW_TEXT else hiding.place, content
+                yield "hidden" if tag.name in _UNSHOWN_RAW_TEXT else areas.place, content
         elif following == "/" and _NAME.match(text, opened + 2):
             tag = _read_tag(text, opened + 2)
-            hiding.close(tag.name)
+            areas.close(tag.name)
             position = tag.end
         elif following in {"!", "?", "/"}:
             position = _comment_end(text, opened)
@@ -166,14 +174,43 @@ def _place_of_attribute(element: str, attribute: str) -> Place:
     return "hidden"
 
 
-class _Hiding:
-    """Whether we are inside an element that is not shown.
-
-    Counts elements of the same name instead of keeping a stack; a hidden element that is never
-    closed hides the rest of the page, which errs on the side of not believing.
-    """
+class _Areas:
+    """Whether we are inside something that is not shown, or that visitors wrote."""
 
     def __init__(self) -> None:
+        self._unshown = _Inside(_hides)
+        self._visitors = _Inside(_is_visitors)
+
+    @property
+    def foreign(self) -> bool:
+        """True where nothing is the owner's word, whatever tag it stands in."""
+        return self._unshown.active or self._visitors.active
+
+    @property
+    def place(self) -> Place:
+        if self._unshown.active:
+            return "hidden"
+        return "visitor_text" if self._visitors.active else "visible_text"
+
+    def open(self, tag: _Tag) -> None:
+        if tag.name not in _VOID_ELEMENTS and tag.name not in _RAW_TEXT_END:
+            self._unshown.open(tag)
+            self._visitors.open(tag)
+
+    def close(self, name: str) -> None:
+        self._unshown.close(name)
+        self._visitors.close(name)
+
+
+class _Inside:
+    """Whether we are inside an element of one kind.
+
+    Counts elements of the same name instead of keeping a stack; one that is never closed takes the
+    rest of the page, which errs on the side of not believing.
+    """
+
+    def __init__(self, is_kind: Callable[[_Tag], bool]) -> None:
+        self._is_kind = is_kind
         self._name = ""
         self._depth = 0
 
@@ -181,16 +218,10 @@ class _Hiding:
     def active(self) -> bool:
         return self._depth > 0
 
-    @property
-    def place(self) -> Place:
-        return "hidden" if self.active else "visible_text"
-
     def open(self, tag: _Tag) -> None:
-        if tag.name in _VOID_ELEMENTS or tag.name in _RAW_TEXT_END:
-            return
         if self.active:
             self._depth += tag.name == self._name
-        elif tag.name in _UNSHOWN_ELEMENTS or _hides(tag):
+        elif self._is_kind(tag):
             self._name, self._depth = tag.name, 1
 
     def close(self, name: str) -> None:
@@ -199,7 +230,16 @@ class _Hiding:
 
 
 def _hides(tag: _Tag) -> bool:
-    return any(
+    return tag.name in _UNSHOWN_ELEMENTS or any(
         name == "hidden" or (name == "style" and _HIDING_STYLE.search(value))
+        for name, value in tag.attributes
+    )
+
+
+def _is_visitors(tag: _Tag) -> bool:
+    if tag.name in {"html", "head", "body"}:
+        return False  # themes mark whole pages so ("comments-open"); the section itself follows
+    return any(
+        name in {"class", "id", "itemtype"} and _VISITORS.search(value[:_MARKER_LENGTH_MAX])
         for name, value in tag.attributes
     )

@@ -41,13 +41,14 @@ async def on_unfurl_resolve(
 async def _resolve(resolving: Resolving, url: str) -> TrackRef | UnresolvableReason:
     budget_seconds = resolving.fetch_seconds + WAIT_MARGIN_SECONDS
     try:
-        return (await unfurl(resolving, url, budget_seconds=budget_seconds)).track
+        found = await unfurl(resolving, url, budget_seconds=budget_seconds, tell_later=False)
     except (InvalidUrl, UnsupportedUrl):
         return "unsupported"
     except RefusedUrl:
         return "refused"
     except LinkUnreachable:
         return "unreachable"
+    return found.track
 
 
 async def on_message(

@@ -16,5 +16,6 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     unfurl_fetch_ms: Milliseconds = 5_000
     """What the fetch itself may take; it goes on when the caller has been answered."""
     chart_cache_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 300
+    """How long one process answers with the same ranking."""
     fetch_user_agent: str = "SedaBot/1.0 (+https://seda.fm/bot)"
     fetch_resolver_override: dict[str, str] | None = None

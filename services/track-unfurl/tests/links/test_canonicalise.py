@@ -98,6 +98,23 @@ FORMS_OF_ONE_KEY = {
         "https://listen.tidal.com/album/77646164/track/77646169",
         "https://embed.tidal.com/tracks/77646169",
     ],
+    "audiomack:mira/song/salt": [
+        "https://audiomack.com/mira/song/salt",
+        "https://www.audiomack.com/song/Mira/Salt",
+        "https://audiomack.com/embed/mira/song/salt",
+    ],
+    "mixcloud:mira/late-show": [
+        "https://www.mixcloud.com/mira/late-show/",
+        "https://m.mixcloud.com/Mira/late-show",
+    ],
+    "amazon_music:B0ABCDEF12": [
+        "https://music.amazon.com/tracks/B0ABCDEF12",
+        "https://music.amazon.co.uk/albums/B0AAAAAAAA?trackAsin=B0ABCDEF12",
+    ],
+    "beatport:123456": [
+        "https://www.beatport.com/track/copper-sky/123456",
+        "https://pro.beatport.com/de/track/other/123456",
+    ],
 }
 CASES = [(form, key) for key, forms in FORMS_OF_ONE_KEY.items() for form in forms]
 REFUSED = [
@@ -114,6 +131,9 @@ REFUSED = [
     "https://daily.bandcamp.com/track/x",
     "https://music.apple.com/us/browse",
     "https://tidal.com/view/pages",
+    "https://www.mixcloud.com/mira/uploads/",
+    "https://audiomack.com/mira",
+    "https://music.amazon.com/search/x",
     "mailto:someone@example.com",
     "file:///etc/passwd",
     "javascript:alert(1)",

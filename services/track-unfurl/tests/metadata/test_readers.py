@@ -265,6 +265,16 @@ def test_a_bot_wall_is_blocked_and_never_a_title(title: str) -> None:
     assert merge(readings).title is None
 
 
+def test_a_song_that_is_called_like_a_wall_is_a_song() -> None:
+    head = metas(og__title="Access Denied", og__type="music.song")
+    assert merge(read_page(page(head), "text/html", "generic")).title == "Access Denied"
+
+
+def test_the_author_of_an_ordinary_page_is_no_artist() -> None:
+    reading = read_oembed(b'{"title":"My week","author_name":"a blogger"}', "generic")
+    assert (reading.title, reading.artists) == ("My week", ())
+
+
 def test_a_page_that_only_names_its_site_has_no_title() -> None:
     head = metas(og__title="Spotify", og__site_name="Spotify")
     assert merge(read_page(page(head), "text/html", "spotify")).title is None

@@ -11,6 +11,7 @@ from seda_db import Database
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.eventually import eventually
 from track_unfurl.links.domain import InvalidUrl, UnsupportedUrl
+from track_unfurl.tracks import store
 from track_unfurl.tracks.cards import card_of
 from track_unfurl.tracks.domain import LinkUnreachable, RefusedUrl
 from track_unfurl.tracks.resolution import Resolving, unfurl
@@ -143,6 +144,20 @@ async def test_two_processes_share_one_fetch_through_the_lease(
     one, other = await asyncio.gather(first, second)
     assert card_of(one.track) == card_of(other.track)
     assert len(providers.calls) == 1
+
+
+async def test_a_track_that_became_fresh_since_it_was_read_is_not_leased(
+    resolving: Resolving, providers: Any, clock: Any, db: Database
+) -> None:
+    providers.has_deezer_track()
+    found = await unfurl(resolving, DEEZER, budget_seconds=BUDGET_SECONDS)
+    until = clock() + timedelta(seconds=10)
+    async with db.begin() as tx:
+        assert not await store.lease_track(tx, found.track.id, now=clock(), until=until)
+    clock.pass_by(timedelta(days=8))
+    until = clock() + timedelta(seconds=10)
+    async with db.begin() as tx:
+        assert await store.lease_track(tx, found.track.id, now=clock(), until=until)
 
 
 async def test_a_caller_who_leaves_does_not_end_the_fetch_of_the_others(

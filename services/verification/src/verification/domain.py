@@ -24,7 +24,7 @@ Reason = Literal[
     "found", "not_found", "wrong_place", "reflected", "redirected_off_origin", "blocked",
     "unreachable",
 ]  # fmt: skip
-Place = Literal["visible_text", "meta_tag", "link", "hidden"]
+Place = Literal["visible_text", "visitor_text", "meta_tag", "link", "hidden"]
 
 MOVES: dict[Status, frozenset[Status]] = {
     "issued": frozenset({"checking", "expired", "cancelled", "approved", "denied", "conflict"}),
@@ -232,7 +232,8 @@ def judge(report: PageReport, *, target: Target, digest: bytes) -> Verdict:
     for place in shown:
         if any(mark.place == place for mark in ours):
             return Verdict(reason="found", conclusive=True, place=place)
-    return Verdict(reason="wrong_place", conclusive=True, place="hidden")
+    # Hidden, or in a comment section, where anybody could have put it.
+    return Verdict(reason="wrong_place", conclusive=True, place=ours[0].place)
 
 
 def _fetch_failure(report: PageReport) -> Verdict | None:

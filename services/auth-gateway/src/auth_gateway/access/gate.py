@@ -14,7 +14,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from seda_identity import Forbidden, Policy, Principal, Role
 from seda_identity.principal import ANONYMOUS
 
-from auth_gateway.access.domain import (
+from auth_gateway.access.refusals import (
     AccessTokenExpired,
     BodyNotJson,
     InvalidAccessToken,

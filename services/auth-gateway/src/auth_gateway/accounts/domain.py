@@ -1,10 +1,12 @@
 """The rules of accounts: e-mail addresses, passwords and roles. No clock, no database."""
 
+import base64
 import re
 import unicodedata
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from uuid import UUID
 
 EMAIL_LENGTH_MAX = 254
 LOCAL_PART_LENGTH_MAX = 64
@@ -73,6 +75,10 @@ class WrongAdminKey(Exception):
 
 class AlreadyBootstrapped(Exception):
     """A SUPER_ADMIN exists; from now on roles are given by people."""
+
+
+class InvalidCursor(Exception):
+    """Not a cursor this API has given."""
 
 
 def normal_email(text: str) -> str:
@@ -146,6 +152,18 @@ def check_password_length(password: str) -> None:
 def password_bytes(password: str) -> bytes:
     """What is hashed: NFC, so that the same keys on another machine give the same bytes."""
     return unicodedata.normalize("NFC", password).encode()
+
+
+def cursor_of_id(last_id: UUID) -> str:
+    return base64.urlsafe_b64encode(last_id.bytes).rstrip(b"=").decode()
+
+
+def id_of_cursor(cursor: str) -> UUID:
+    """Raises InvalidCursor."""
+    try:
+        return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
+    except ValueError as error:
+        raise InvalidCursor from error
 
 
 def _is_visible(letter: str) -> bool:

@@ -155,6 +155,9 @@ async def _set_role(
     *,
     changed_by: UUID,
 ) -> RoleStanding:
+    """The sessions go on: their access tokens are void by `perm_version`, and their next refresh
+    carries the new role.
+    """
     changed = account.role != role
     if changed:
         account.role = role.value
@@ -168,7 +171,6 @@ async def _set_role(
             perm_version=account.perm_version,
         )
         await keeping.outbox.add(tx, event)
-        await sessions.tell_role_changed(tx, keeping, account_id=account.id)
     return RoleStanding(
         account_id=account.id, role=role, perm_version=account.perm_version, changed=changed
     )

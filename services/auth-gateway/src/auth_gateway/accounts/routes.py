@@ -1,7 +1,5 @@
 """HTTP of accounts: sign-up, login, who am I, and roles."""
 
-import base64
-import binascii
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,6 +19,8 @@ from auth_gateway.accounts.domain import (
     check_display_name,
     check_new_password,
     check_password_length,
+    cursor_of_id,
+    id_of_cursor,
     normal_email,
 )
 from auth_gateway.accounts.hashing import PasswordHashing
@@ -32,10 +32,6 @@ from auth_gateway.sessions.tokens import TokenAnswer, answer_with_tokens
 from auth_gateway.settings import Settings
 
 PAGE_ROWS_DEFAULT = 20
-
-
-class InvalidCursor(Exception):
-    """Not a cursor this API has given."""
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +86,7 @@ class AdminAccounts(msgspec.Struct, frozen=True, kw_only=True):
     operation_id="SignUp",
     tags=["auth"],
     policy=Policy("account:create", role=Role.ANYONE, limit="auth"),
+    security=[{}],
 )
 async def sign_up(
     request: Request[Any, Any, Any],
@@ -125,6 +122,7 @@ async def sign_up(
     tags=["auth"],
     status_code=200,
     policy=Policy("session:create", role=Role.ANYONE, limit="auth"),
+    security=[{}],
 )
 async def log_in(
     request: Request[Any, Any, Any],
@@ -260,18 +258,6 @@ def user_agent_of(request: Request[Any, Any, Any]) -> str:
     """For the list of one's own sessions; unprintable letters would not be readable there."""
     text = request.headers.get("user-agent", "")
     return "".join(letter for letter in text if letter.isprintable())
-
-
-def cursor_of_id(last_id: UUID) -> str:
-    return base64.urlsafe_b64encode(last_id.bytes).rstrip(b"=").decode()
-
-
-def id_of_cursor(cursor: str) -> UUID:
-    """Raises InvalidCursor."""
-    try:
-        return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error) as error:
-        raise InvalidCursor from error
 
 
 def _answer_role(

@@ -14,7 +14,7 @@ from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.response import Response as ServiceAnswer
 from seda_runtime.logging import get_logger
 
-from auth_gateway.docs.domain import merge
+from auth_gateway.docs.merging import merge
 from auth_gateway.proxy.domain import Service
 
 log = get_logger(__name__)
@@ -85,19 +85,31 @@ async def _whole(answer: ServiceAnswer) -> bytes:
 
 
 def docs_routes(fetcher: DocumentFetcher) -> list[HTTPRouteHandler]:
-    @get("/api/openapi.json", opt=OPEN, include_in_schema=False)
+    @get("/api/openapi.json", operation_id="GetDescription", opt=OPEN, include_in_schema=False)
     async def document(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         own = request.app.openapi_schema.to_schema()
         return Response(merge(own, await fetcher.documents()))
 
-    @get("/api/docs", opt=OPEN, include_in_schema=False, sync_to_thread=False)
+    @get(
+        "/api/docs",
+        operation_id="GetDocsPage",
+        opt=OPEN,
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
     def page() -> Response[str]:
-        return Response(PAGE, media_type="text/html; charset=utf-8")
+        return Response(PAGE, media_type="text/html")
 
-    @get(f"/api/docs/{SCRIPT}", opt=OPEN, include_in_schema=False, sync_to_thread=False)
+    @get(
+        f"/api/docs/{SCRIPT}",
+        operation_id="GetDocsScript",
+        opt=OPEN,
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
     def script() -> Response[bytes]:
         headers = {"Cache-Control": "public, max-age=86400"}
-        return Response(vendored, media_type="text/javascript; charset=utf-8", headers=headers)
+        return Response(vendored, media_type="text/javascript", headers=headers)
 
     vendored = files("auth_gateway.docs").joinpath("vendor", SCRIPT).read_bytes()
     return [document, page, script]

@@ -17,7 +17,12 @@ async def access_keys(signer: NamedDependency[Signer]) -> Response[dict[str, Any
     return _published(signer)
 
 
-@get("/.well-known/internal-jwks.json", opt={"open": True}, include_in_schema=False)
+@get(
+    "/.well-known/internal-jwks.json",
+    operation_id="GetInternalJwks",
+    opt={"open": True},
+    include_in_schema=False,
+)
 async def internal_keys(internal_signer: NamedDependency[Signer]) -> Response[dict[str, Any]]:
     """Keys of internal identities; of no use to anybody outside, and no secret."""
     return _published(internal_signer)

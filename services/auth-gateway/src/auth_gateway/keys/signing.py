@@ -18,7 +18,7 @@ class Signer:
 
     def __init__(self, ring: Ring[SigningKey]) -> None:
         self._kid = ring.current.kid
-        self._private = _private(ring.current)
+        self._private = private_key(ring.current)
         self._ring = ring
 
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
@@ -32,7 +32,8 @@ class Signer:
         return {"keys": [_public_jwk(key) for key in self._ring.all()]}
 
 
-def _private(key: SigningKey) -> EllipticCurvePrivateKey:
+def private_key(key: SigningKey) -> EllipticCurvePrivateKey:
+    """Raises ValueError for a key that is not on P-256."""
     private = load_pem_private_key(key.private_pem.encode(), password=None)
     if not isinstance(private, EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
         raise ValueError(f"key {key.kid} is not a P-256 key")
@@ -40,7 +41,7 @@ def _private(key: SigningKey) -> EllipticCurvePrivateKey:
 
 
 def _public_jwk(key: SigningKey) -> dict[str, str]:
-    numbers = _private(key).public_key().public_numbers()
+    numbers = private_key(key).public_key().public_numbers()
     return {
         "kty": "EC",
         "crv": "P-256",

@@ -17,6 +17,8 @@ from seda_runtime.logging import get_logger
 from auth_gateway.proxy.domain import SAFE_METHODS, Header, response_headers
 
 log = get_logger(__name__)
+UNBUFFERED = 0
+"""By default the client holds an answer back until 64 KiB of it are there."""
 BODILESS_STATUSES = frozenset({204, 304})
 
 
@@ -50,6 +52,7 @@ class Passing(NamedTuple):
     method: str
     url: str
     headers: list[tuple[str, str]]
+    has_body: bool
     body_bytes_max: int
 
 
@@ -89,14 +92,16 @@ async def forward(
     Raises UpstreamUnavailable, UpstreamTimeout or BodyTooLarge while nothing was answered yet, and
     AnswerCutOff when the answer broke off in the middle.
     """
-    first, more = await _first_part(receive, passing.body_bytes_max)
+    first, more = b"", False
+    if passing.has_body:
+        first, more = await _first_part(receive, passing.body_bytes_max)
     try:
         request = _request(client, passing, first, receive if more else None)
         try:
             await _exchange(request, passing, send, headers_for)
         except ConnectError:
             # A kept connection may have been closed under us. Reading again harms nobody.
-            if passing.method not in SAFE_METHODS or first or more:
+            if passing.method not in SAFE_METHODS or passing.has_body:
                 raise
             await _exchange(_request(client, passing, b"", None), passing, send, headers_for)
     except RequestTimeoutError as error:
@@ -122,7 +127,7 @@ def _request(client: Client, passing: Passing, first: bytes, rest: Receive | Non
         builder = builder.body_stream(_body(first, rest, passing.body_bytes_max))
     elif first:
         builder = builder.body_bytes(first)
-    return builder.build_streamed()
+    return builder.streamed_read_buffer_limit(UNBUFFERED).build_streamed()
 
 
 async def _body(first: bytes, receive: Receive, bytes_max: int) -> AsyncIterator[bytes]:

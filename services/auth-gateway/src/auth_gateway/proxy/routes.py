@@ -9,11 +9,11 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from pyreqwest.client import Client
 from seda_identity import Principal
 from seda_identity.principal import ANONYMOUS
-from seda_runtime.problems import Problem, problem_body
+from seda_runtime.problems import Problem
 from seda_runtime.telemetry import inject_trace
 
-from auth_gateway.access.domain import CHALLENGE
-from auth_gateway.edge import send_answer
+from auth_gateway.access.refusals import CHALLENGE
+from auth_gateway.answers import send_problem
 from auth_gateway.keys.signing import Signer
 from auth_gateway.proxy.domain import API_PREFIX, ROUTES, Service, request_headers, route_for
 from auth_gateway.proxy.forward import BodyTooLarge, Passing, forward
@@ -59,11 +59,10 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
     request_id = str(scope["state"].get("request_id", ""))
     route = route_for(path)
     if route is None:
-        body = problem_body(NOT_FOUND, path=path, method=method, request_id=request_id)
-        await send_answer(send, NOT_FOUND.status, body, [])
+        await send_problem(scope, send, NOT_FOUND)
         return
     scope["path_template"] = f"{API_PREFIX}{route.prefix}/*"
-    _check_length(scope, proxying.body_bytes_max)
+    has_body = _has_body(scope, proxying.body_bytes_max)
     principal = scope["state"].get("principal", ANONYMOUS)
     assert isinstance(principal, Principal)
     identity = identity_for(
@@ -80,6 +79,7 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
         method=method,
         url=_url(proxying.upstreams[route.service], scope),
         headers=[*request_headers(scope["headers"]), *carried.items()],
+        has_body=has_body,
         body_bytes_max=proxying.body_bytes_max,
     )
     await forward(proxying.client, passing, receive, send, headers_for=CHALLENGES)
@@ -92,8 +92,14 @@ def _url(upstream: str, scope: HTTPScope) -> str:
     return f"{url}?{query.decode('latin-1')}" if query else url
 
 
-def _check_length(scope: HTTPScope, bytes_max: int) -> None:
-    """Raises BodyTooLarge before a byte of the body is read."""
+def _has_body(scope: HTTPScope, bytes_max: int) -> bool:
+    """Whether a body follows. Raises BodyTooLarge before a byte of it is read."""
+    length = 0
     for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value) > bytes_max):
-            raise BodyTooLarge
+        if name == b"transfer-encoding":
+            return True
+        if name == b"content-length":
+            if not value.isdigit() or int(value) > bytes_max:
+                raise BodyTooLarge
+            length = int(value)
+    return length > 0

@@ -33,7 +33,7 @@ from auth_gateway.tables import SessionRow
 
 KEY_BYTES = 32
 USER_AGENT_LENGTH_MAX = 200
-EndReason = Literal["logout", "refresh_reuse", "revoked", "role_changed"]
+EndReason = Literal["logout", "refresh_reuse", "revoked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,15 +158,6 @@ async def end_session(
     await _end(tx, keeping, account_id, [session_id], reason)
 
 
-async def tell_role_changed(tx: AsyncSession, keeping: SessionKeeping, *, account_id: UUID) -> None:
-    """Every live session is told to begin anew; the sessions themselves go on.
-
-    Their sockets hold the old role and close; their next refresh carries the new one.
-    """
-    for row in await list_sessions(tx, keeping, account_id=account_id):
-        await _tell(tx, keeping, account_id, row.id, "role_changed")
-
-
 async def _session_of(
     tx: AsyncSession, keeping: SessionKeeping, token: RefreshToken
 ) -> tuple[SessionRow, bytes]:
@@ -215,18 +206,10 @@ async def _end(
     session_ids: Sequence[UUID],
     reason: EndReason,
 ) -> None:
-    for session_id in await store.end(tx, session_ids, reason=reason, now=keeping.now()):
-        await _tell(tx, keeping, account_id, session_id, reason)
-
-
-async def _tell(
-    tx: AsyncSession,
-    keeping: SessionKeeping,
-    account_id: UUID,
-    session_id: UUID,
-    reason: EndReason,
-) -> None:
-    event = SessionRevoked(
-        user_id=account_id, session_id=session_id, reason=reason, revoked_at=keeping.now()
-    )
-    await keeping.outbox.add(tx, event)
+    """Each session that was still open ends, and its end is told once."""
+    now = keeping.now()
+    for session_id in await store.end(tx, session_ids, reason=reason, now=now):
+        event = SessionRevoked(
+            user_id=account_id, session_id=session_id, reason=reason, revoked_at=now
+        )
+        await keeping.outbox.add(tx, event)

@@ -45,6 +45,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     tags=["auth"],
     status_code=200,
     policy=Policy("session:refresh", role=Role.ANYONE),
+    security=[{}],
 )
 async def refresh_session(
     data: JSONBody[Refresh],

@@ -1,11 +1,9 @@
 """Errors as a socket reply tells them: the codes of `seda.rt.v1`, and whether to try again."""
 
-from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem
 
-from chat_realtime.live.feed import RoomGone
+from chat_realtime.live.domain import SessionEnded
 from chat_realtime.live.frames import Failure, Retry
-from chat_realtime.live.operations import SessionEnded
 from chat_realtime.problems import PROBLEMS
 
 CODES = frozenset(
@@ -45,14 +43,6 @@ _RETRY: dict[str, Retry] = {
 
 def failure_of(error: BaseException) -> Failure:
     """An error nobody mapped is `internal` and tells nothing of itself."""
-    if isinstance(error, TokenExpired):
-        return _failure("token_expired", "The token has expired.")
-    if isinstance(error, SessionEnded):
-        return Failure(code="unauthenticated", retry="never", msg="The session was revoked.")
-    if isinstance(error, InvalidToken):
-        return _failure("unauthenticated", "The ticket or token is not valid.")
-    if isinstance(error, RoomGone):
-        return _failure("not_found", "There is no such room.")
     for kind in type(error).__mro__:
         problem = PROBLEMS.get(kind)
         if problem is not None:
@@ -66,6 +56,8 @@ def _from_problem(problem: Problem, error: BaseException) -> Failure:
     code = problem.code
     if code not in CODES:
         code = _BY_STATUS.get(problem.status, "bad_request")
+    if isinstance(error, SessionEnded):
+        return Failure(code=code, retry="never", msg=problem.title)
     seconds = getattr(error, "retry_after_seconds", None)
     retry_ms = None if seconds is None else int(seconds) * 1000
     return Failure(code=code, retry=_RETRY.get(code, "never"), msg=problem.title, retry_ms=retry_ms)

@@ -7,6 +7,7 @@ A sweep does the same for what was lost at the end, where no later event shows t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
@@ -21,6 +22,7 @@ from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import counter
 
 from chat_realtime.live import frames
+from chat_realtime.live.domain import RoomGone
 from chat_realtime.live.hub import Hub, Member
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import EventFrame, Position, encode_event
@@ -28,6 +30,7 @@ from chat_realtime.log.store import positions
 from chat_realtime.rooms import store as rooms_store
 
 log = get_logger(__name__)
+BROKER_SECONDS_MAX = 2
 _repairs = counter("seda_chat_feed_repairs", "Rooms whose events were read from the log again.")
 
 
@@ -67,10 +70,6 @@ class Feed:
         """Something was heard during a repair, which therefore has to read once more."""
 
 
-class RoomGone(Exception):
-    """There is no such room any more."""
-
-
 class Feeds:
     """All rooms that somebody here listens to."""
 
@@ -106,8 +105,9 @@ class Feeds:
 
     async def sweep(self) -> None:
         """Compare every room with the database, and forget those nobody follows."""
-        for feed in [feed for feed in self._feeds.values() if feed.followers == 0]:
-            await self._close(feed)
+        for feed in list(self._feeds.values()):
+            if feed.followers == 0:
+                await self._close(feed)
         if not self._feeds:
             return
         async with self._db.read() as tx:
@@ -129,7 +129,7 @@ class Feeds:
             feed.unsubscribe = await self._bus.subscribe_live(
                 room_subject(feed.room), lambda _, payload: self._hear(feed, payload)
             )
-            await self._bus.flush()
+            await self._subscription_stands()
             async with self._db.read() as tx:
                 position = (await positions(tx, [feed.room])).get(feed.room)
             if position is None:
@@ -145,6 +145,15 @@ class Feeds:
         feed.acl = position.acl
         self._hub.open_room(feed.room, head=position.seq)
         feed.ready.set_result(None)
+        if feed.dirty:
+            self._start_repair(feed)
+
+    async def _subscription_stands(self) -> None:
+        """Wait for the broker to have it. One that is away holds nobody up: the subscription is
+        made when it returns, and until then the sweep delivers.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._bus.flush(), BROKER_SECONDS_MAX)
 
     async def _close(self, feed: Feed) -> None:
         self._feeds.pop(feed.room, None)
@@ -155,8 +164,12 @@ class Feeds:
             await feed.unsubscribe()
 
     def _hear(self, feed: Feed, payload: bytes) -> None:
-        if self._feeds.get(feed.room) is not feed or not feed.ready.done():
-            return  # what came before the first position was read is in the log
+        if self._feeds.get(feed.room) is not feed:
+            return
+        if not feed.ready.done():
+            # Either in the position that is being read or just after it: then look once more.
+            feed.dirty = True
+            return
         try:
             glance = _glance(payload)
         except msgspec.DecodeError:
@@ -215,6 +228,7 @@ class Feeds:
         for listener in listeners:
             if position is None or listener.user_id not in permitted:
                 self._hub.leave(feed.room, listener)
+                self.unfollow(feed.room)
                 listener.revoke(feed.room, _reason(events, listener.user_id))
         if position is not None:
             feed.acl = position.acl

@@ -323,6 +323,12 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
+    async def empty(self, *, within_seconds: float) -> None:
+        """Wait until everyone has gone, and no longer than that."""
+        if self.connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.emptied.wait(), within_seconds)
+
     async def close(self) -> None:
         """End what is left at once; a gentle end is the edge's drain before this."""
         self.stop_accepting()
@@ -330,9 +336,7 @@ class Listener:
             self._timer.cancel()
         for connection in list(self.connections):
             connection.close(CloseCode.SERVICE_RESTART, "restarting")
-        if self.connections:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.emptied.wait(), self.options.close_timeout_seconds)
+        await self.empty(within_seconds=self.options.close_timeout_seconds)
         for connection in list(self.connections):
             connection.abort()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,18 +15,11 @@ from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.live import store
+from chat_realtime.live.domain import SessionEnded, TicketRefused, UserNotice
 from chat_realtime.live.frames import Hello
 from chat_realtime.signals import Signals
 
 ISSUER = "seda-gateway"
-
-
-class TicketRefused(InvalidToken):
-    """Used before, or of a session that has ended."""
-
-
-class SessionEnded(InvalidToken):
-    """The session was revoked; only signing in again helps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +38,6 @@ class Admitted:
     """When a token ends. A ticket is short and one-use: its socket lasts as long as its session."""
 
 
-class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A live signal to every process about one person's sockets."""
-
-    kind: Literal["session_revoked"]
-    user_id: UUID
-    session_id: UUID
-
-
 def make_door(gateway_url: str, *, now: Clock) -> Door:
     keys = JwksCache(f"{gateway_url.rstrip('/')}/.well-known/jwks.json")
     return Door(
@@ -65,7 +50,7 @@ def make_door(gateway_url: str, *, now: Clock) -> Door:
 
 
 async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
-    """Raises InvalidToken (TokenExpired, TicketRefused, SessionEnded) or KeysUnavailable."""
+    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded or KeysUnavailable."""
     if hello.ticket is not None:
         claims = await door.tickets.verify(hello.ticket)
     else:
@@ -74,13 +59,13 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     async with db.begin() as tx:
         if await _is_revoked(tx, principal):
-            raise SessionEnded("the session was revoked")
+            raise SessionEnded
         if hello.ticket is not None:
             ticket_id = claims.get("jti")
             if not isinstance(ticket_id, str) or not ticket_id:
-                raise TicketRefused("a ticket without an id")
+                raise TicketRefused
             if not await store.use_ticket(tx, ticket_id, expires_at=expires_at):
-                raise TicketRefused("the ticket was used before")
+                raise TicketRefused
     return Admitted(
         principal=principal, expires_at=None if hello.ticket is not None else expires_at
     )

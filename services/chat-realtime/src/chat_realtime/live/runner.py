@@ -18,15 +18,17 @@ from seda_runtime.logging import get_logger
 
 from chat_realtime.live import frames, store
 from chat_realtime.live.commands import Desk
+from chat_realtime.live.domain import UserNotice
 from chat_realtime.live.feed import Feeds
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall
 from chat_realtime.live.listener import Listener, ListenerOptions
-from chat_realtime.live.operations import Door, UserNotice
+from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.websocket import SocketEdge, SocketOptions
 from chat_realtime.log.operations import Recording
 from chat_realtime.people.domain import AuthorChanged
+from chat_realtime.people.store import card_with_revision
 from chat_realtime.rooms.store import rooms_with_member
 from chat_realtime.settings import Settings
 
@@ -45,6 +47,7 @@ class LiveSide:
     db: Database
     now: Clock
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def hear_user(self, payload: bytes) -> None:
         try:
@@ -60,21 +63,22 @@ class LiveSide:
         except msgspec.DecodeError:
             log.warning("live.undecodable", subject="author")
             return
-        task = asyncio.create_task(self._show_author(changed))
+        task = asyncio.create_task(self._show_author(changed.user_id))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _show_author(self, changed: AuthorChanged) -> None:
-        """The new card to every local room the person is in."""
-        user_id = changed.card.user_id
-        try:
-            async with self.db.read() as tx:
-                rooms = await rooms_with_member(tx, user_id, self.feeds.rooms())
-        except DatabaseUnavailable:
-            return  # a name shown late is no loss; the next history has it
-        for room in rooms:
-            state = frames.StateFrame(room=room, t="author", rev=changed.rev, d=changed.card)
-            self.hub.publish_state(room, f"author:{user_id}", frames.encode(state))
+    async def _show_author(self, user_id: UUID) -> None:
+        """The card as it is now to every local room the person is in, one change at a time."""
+        async with self.showing:
+            try:
+                async with self.db.read() as tx:
+                    rooms = await rooms_with_member(tx, user_id, self.feeds.rooms())
+                    card, revision = await card_with_revision(tx, user_id)
+            except DatabaseUnavailable:
+                return  # a name shown late is no loss; the next history has it
+            for room in rooms:
+                state = frames.StateFrame(room=room, t="author", rev=revision, d=card)
+                self.hub.publish_state(room, f"author:{user_id}", frames.encode(state))
 
     async def sweep(self) -> None:
         """Mend what lost signals left: rooms behind their log, sockets of ended sessions."""
@@ -112,7 +116,9 @@ async def run_live(
         yield live
     finally:
         listener.stop_accepting()
-        await edge.drain(settings.drain_window_seconds)
+        edge.start_drain(settings.drain_window_seconds)
+        await edge.finish_commands()
+        await listener.empty(within_seconds=settings.drain_window_seconds)
         sweeping.cancel()
         await asyncio.gather(sweeping, *live.tasks, return_exceptions=True)
         await listener.close()
@@ -153,6 +159,8 @@ def _socket_options(settings: Settings) -> SocketOptions:
             heartbeat_grace_seconds=settings.heartbeat_grace_seconds,
             rooms_max=settings.rooms_per_socket_max,
             frame_bytes_max=settings.frame_bytes_max,
+            commands_per_second=settings.commands_per_second,
+            commands_burst=settings.commands_burst,
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
         trace_sample_ratio=settings.trace_sample_ratio,

@@ -23,11 +23,11 @@ from seda_runtime.telemetry import gauge, sampled, span
 
 from chat_realtime.live import frames, joining
 from chat_realtime.live.commands import Desk, perform
+from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
-from chat_realtime.live.feed import RoomGone
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.listener import Connection
-from chat_realtime.live.operations import Door, SessionEnded, admit, readmit
+from chat_realtime.live.operations import Door, admit, readmit
 from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
@@ -44,6 +44,7 @@ from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
 log = get_logger(__name__)
 QUEUE_HIGH = 32
 QUEUE_LOW = 8
+COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 
@@ -188,17 +189,18 @@ class SocketEdge:
             if client.principal is not None and client.principal.session_id is not None
         }
 
-    async def drain(self, window_seconds: float) -> None:
-        """Give each socket its own moment to reconnect elsewhere, then close it there."""
+    def start_drain(self, window_seconds: float) -> None:
+        """Give each socket its own moment to reconnect elsewhere, and close it there."""
         clients = self.clients()
         for place, client in enumerate(clients):
-            delay_seconds = window_seconds * place / max(1, len(clients))
+            delay_seconds = window_seconds * place / len(clients)
             client.tell(frames.Drain(in_ms=int(delay_seconds * 1000)))
             self._loop.call_later(delay_seconds, client.connection.close, CLOSE_DRAINED, "drained")
-        if clients:
-            await asyncio.sleep(window_seconds)
+
+    async def finish_commands(self) -> None:
+        """What was begun is committed and answered before the process goes."""
         if self._workers:
-            await asyncio.wait(self._workers, timeout=5)
+            await asyncio.wait(self._workers, timeout=COMMAND_SECONDS_MAX)
 
     # Commands.
 
@@ -269,7 +271,7 @@ class SocketEdge:
         connection = client.connection
         try:
             admitted = await admit(self._desk.db, self._door, hello)
-        except InvalidToken as error:
+        except (InvalidToken, TicketRefused, SessionEnded) as error:
             client.tell(frames.Refused(command.id, failure_of(error)))
             ended = isinstance(error, SessionEnded)
             code = CLOSE_SESSION_REVOKED if ended else CLOSE_TOKEN_EXPIRED

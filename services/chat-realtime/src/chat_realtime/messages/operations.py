@@ -84,28 +84,10 @@ async def send_message(
     root_id = await _thread_root(tx, room_id, parent_id)
     links = find_links(text)
     shown = await known_cards(tx, links)
-    message_id = uuid7()
-    change = Change(
-        type="message.created",
-        message_id=message_id,
-        author_id=author_id,
-        data={
-            "id": str(message_id),
-            "author_id": str(author_id),
-            "type": "TEXT",
-            "text": text,
-            "cid": cid,
-            "parent_id": str(root_id) if root_id else None,
-            "edit_version": 0,
-            "created_at": now.isoformat(),
-            **_links_and_cards(links, shown),
-        },
-    )
-    entry = await record_one(tx, recording, room_id, change)
     message = MessageRow(
-        id=message_id,
+        id=uuid7(),
         room_id=room_id,
-        seq=entry.seq,
+        seq=0,
         author_id=author_id,
         text=text,
         cid=cid,
@@ -113,23 +95,14 @@ async def send_message(
         parent_id=root_id,
         created_at=now,
     )
+    entry = await record_one(tx, recording, room_id, _created(message, links, shown))
+    message.seq = entry.seq
     if not await store.add_message(tx, message):
         # The same cid was committed in another room since we looked.
         raise CidConflict
-    await tie_links(tx, recording, room_id=room_id, message_id=message_id, links=links, shown=shown)
-    await recording.outbox.add(
-        tx,
-        MessageSent(
-            room_id=room_id,
-            message_id=message_id,
-            author_id=author_id,
-            seq=entry.seq,
-            links=_shared(links),
-            has_text=True,
-            sent_at=now,
-        ),
-    )
-    return Sent(message_id=message_id, room_id=room_id, seq=entry.seq, created_at=now)
+    await tie_links(tx, recording, room_id=room_id, message_id=message.id, links=links, shown=shown)
+    await recording.outbox.add(tx, _sent(message, links))
+    return Sent(message_id=message.id, room_id=room_id, seq=message.seq, created_at=now)
 
 
 async def edit_message(
@@ -348,6 +321,39 @@ async def _thread_root(tx: AsyncSession, room_id: UUID, parent_id: UUID | None) 
         return None
     parent = await _message(tx, room_id, parent_id)
     return parent.parent_id or parent.id
+
+
+def _created(
+    message: MessageRow, links: Sequence[FoundLink], shown: dict[UUID, ShownCard]
+) -> Change:
+    return Change(
+        type="message.created",
+        message_id=message.id,
+        author_id=message.author_id,
+        data={
+            "id": str(message.id),
+            "author_id": str(message.author_id),
+            "type": message.type,
+            "text": message.text,
+            "cid": message.cid,
+            "parent_id": str(message.parent_id) if message.parent_id else None,
+            "edit_version": message.edit_version,
+            "created_at": message.created_at.isoformat(),
+            **_links_and_cards(links, shown),
+        },
+    )
+
+
+def _sent(message: MessageRow, links: Sequence[FoundLink]) -> MessageSent:
+    return MessageSent(
+        room_id=message.room_id,
+        message_id=message.id,
+        author_id=message.author_id,
+        seq=message.seq,
+        links=_shared(links),
+        has_text=True,
+        sent_at=message.created_at,
+    )
 
 
 def _again(earlier: MessageRow, digest: bytes) -> Sent:

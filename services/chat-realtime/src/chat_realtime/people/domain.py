@@ -22,7 +22,8 @@ class AuthorCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuthorChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """The live signal about a changed card. A higher `rev` is the later card."""
+    """The live signal that a card is another now. Who hears it reads the card: signals of two
+    changes may overtake each other, reads after them cannot.
+    """
 
-    rev: int
-    card: AuthorCard
+    user_id: UUID

@@ -15,14 +15,13 @@ from chat_realtime.signals import Signals
 
 async def apply_user_state(tx: AsyncSession, signals: Signals, state: UserState) -> None:
     if await store.put_person(tx, state):
-        await _tell(tx, signals, state.user_id)
+        _tell(tx, signals, state.user_id)
 
 
 async def apply_artist_state(tx: AsyncSession, signals: Signals, state: ArtistState) -> None:
     if await store.put_artist(tx, state):
-        await _tell(tx, signals, state.user_id)
+        _tell(tx, signals, state.user_id)
 
 
-async def _tell(tx: AsyncSession, signals: Signals, user_id: UUID) -> None:
-    card, revision = await store.card_with_revision(tx, user_id)
-    signals.stage(tx, AUTHOR_SUBJECT, msgspec.json.encode(AuthorChanged(rev=revision, card=card)))
+def _tell(tx: AsyncSession, signals: Signals, user_id: UUID) -> None:
+    signals.stage(tx, AUTHOR_SUBJECT, msgspec.json.encode(AuthorChanged(user_id=user_id)))

@@ -90,7 +90,8 @@ async def rank(tx: AsyncSession, charts: Charts) -> ChartNow:
     """The ranking of this moment; told to others only when its order has changed."""
     now = charts.now()
     ranked = await store.ranking(tx, now=now)
-    if await store.put_chart(tx, [track_id for track_id, _ in ranked], now=now):
+    is_new_order = await store.put_chart(tx, [track_id for track_id, _ in ranked], now=now)
+    if is_new_order:
         entries = [
             RankedTrack(track_id=track_id, score=score, rank=place)
             for place, (track_id, score) in enumerate(ranked, start=1)

@@ -130,6 +130,8 @@ async def ranking(tx: AsyncSession, *, now: datetime) -> list[tuple[UUID, float]
 async def put_chart(tx: AsyncSession, track_ids: Sequence[UUID], *, now: datetime) -> bool:
     """Whether the order differs from the one last told."""
     order = [str(track_id) for track_id in track_ids]
+    if not order and await tx.get(Chart, domain.WINDOW) is None:
+        return False  # nothing has been shared yet, and nothing has been told
     statement = insert(Chart).values(span=domain.WINDOW, track_ids=order, generated_at=now)
     table: Any = Chart.__table__.c  # type: ignore[attr-defined]
     upsert = statement.on_conflict_do_update(

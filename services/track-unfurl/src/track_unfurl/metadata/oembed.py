@@ -19,6 +19,9 @@ def read_oembed(body: bytes, provider: str) -> Reading:
     author = clean_text(member(answer, "author_name"))
     artists: tuple[str, ...] = clean_names([author])
     match provider:
+        case "generic":
+            # The author of a page is whoever wrote it, not who sings on it.
+            artists = ()
         case "youtube":
             topic = _TOPIC.fullmatch(author or "")
             artists = clean_names([topic[1]] if topic else [])

@@ -36,7 +36,8 @@ def read_page(text: str, content_type: str, provider: str) -> tuple[Reading, ...
         return (Reading(source=SOURCE, verdict="unreadable"),)
     head = scan(text)
     described = head.first("og:title", "twitter:title")
-    if is_wall(described or head.title):
+    # Songs are called Access Denied, too; a wall never describes itself as an object of a type.
+    if is_wall(described or head.title) and not (described and head.first("og:type")):
         return (Reading(source=SOURCE, verdict="blocked"),)
     if not described and not head.json_ld and _SOFT_404.match((head.title or "").strip()):
         return (Reading(source=SOURCE, verdict="not_found"),)

@@ -21,10 +21,10 @@ _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _DATE = re.compile(r"[12][0-9]{3}(?:-[01][0-9](?:-[0-3][0-9])?)?")
 _SPACES = re.compile(r"\s+")
 _LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".svc")
-# Direction marks, joiners and tag characters change what a reader sees without being seen. The
-# zero-width joiner stays: emoji are made with it.
+# Direction marks and tag characters change what a reader sees without being seen. The zero-width
+# joiner and non-joiner stay: emoji and Persian are written with them.
 _INVISIBLE = re.compile(
-    "[\u00ad\u061c\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
 
@@ -162,4 +162,4 @@ def whole_number(value: object) -> int | None:
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return unicodedata.category(character) in {"Cc", "Cs", "Co", "Zl", "Zp"}

@@ -61,8 +61,10 @@ async def read_sources(
     readings = progress.in_order_of_trust()
     if progress.refused and not readings:
         return Outcome(status="refused")
-    # A deadline that passed with nothing read is a provider that could not be reached.
-    outcome = judge(readings, kind=entry.kind, unreachable=progress.unreachable or not readings)
+    # A deadline that passed with nothing read is a provider that could not be reached; one that
+    # has no source to ask is merely partial.
+    silent = not readings and bool(plan(entry))
+    outcome = judge(readings, kind=entry.kind, unreachable=progress.unreachable or silent)
     if outcome.status == "busy":
         return Outcome(status="busy", retry_after_seconds=progress.retry_after_seconds)
     return outcome

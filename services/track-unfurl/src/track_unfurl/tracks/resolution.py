@@ -52,10 +52,17 @@ class Unfurled:
     is_final: bool
 
 
-async def unfurl(resolving: Resolving, text: str, *, budget_seconds: float) -> Unfurled:
+async def unfurl(
+    resolving: Resolving, text: str, *, budget_seconds: float, tell_later: bool = True
+) -> Unfurled:
     """Raises InvalidUrl, UnsupportedUrl, RefusedUrl or LinkUnreachable; a provider that is away
     or a track that is gone is an answer, told by the track's status.
+
+    With `tell_later` this spelling of an unknown entry hears of it by event, too; whoever answers
+    the link by an event of their own does not want it.
     """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + budget_seconds
     entry = read_link(text)
     if entry.is_short_link:
         entry = await _hop(resolving, entry, budget_seconds)
@@ -67,11 +74,12 @@ async def unfurl(resolving: Resolving, text: str, *, budget_seconds: float) -> U
     if known is not None and known.status != "pending" and now < known.expires_at:
         resolving.recent.put(entry.key, known, now)
         return _answer("fresh", known)
-    track = known or await _begin_track(resolving, entry, text)
+    told = text if tell_later and len(text) <= STORED_LINK_LENGTH_MAX else None
+    track = known or await _begin_track(resolving, entry, told)
     refresh = resolving.refreshes.start(entry.key, lambda: _refresh(resolving, entry, track))
     if track.fields and track.status != "not_found" and now < track.stale_until:
         return _answer("stale", track)
-    refreshed = await resolving.refreshes.wait(refresh, budget_seconds)
+    refreshed = await resolving.refreshes.wait(refresh, max(deadline - loop.time(), 0))
     if refreshed is None:
         return _answer("pending", track, is_final=False)
     return _answer("fetched", refreshed)
@@ -82,13 +90,13 @@ def _answer(how: str, track: TrackRef, *, is_final: bool = True) -> Unfurled:
     return Unfurled(track=track, is_final=is_final)
 
 
-async def _begin_track(resolving: Resolving, entry: Canonical, text: str) -> TrackRef:
-    """A row for an entry never seen; the asked spelling hears of it when it is resolved."""
+async def _begin_track(resolving: Resolving, entry: Canonical, told: str | None) -> TrackRef:
+    """A row for an entry never seen; the spelling `told` hears of it when it is resolved."""
     _check_allowed(entry.canonical_url)
     async with resolving.db.begin() as tx:
         track = await operations.ensure_track(tx, resolving.tracks, entry)
-        if len(text) <= STORED_LINK_LENGTH_MAX:
-            await operations.attach_link(tx, resolving.tracks, text, track)
+        if told is not None:
+            await operations.attach_link(tx, resolving.tracks, told, track)
     return track
 
 
@@ -119,15 +127,15 @@ async def _refresh(resolving: Resolving, entry: Canonical, track: TrackRef) -> T
 
 
 async def _wait_for_other(resolving: Resolving, track: TrackRef) -> TrackRef:
-    """Another process holds the lease: its result, or what is known when it takes too long."""
+    """Somebody else has fetched or is fetching: their result, or what is known if it takes long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + resolving.fetch_seconds
     while loop.time() < deadline:
-        await asyncio.sleep(LEASE_POLL_SECONDS)
         async with resolving.db.read() as tx:
             current = await store.track_by_id(tx, track.id)
         if current is not None and current.leased_until is None:
             return current
+        await asyncio.sleep(LEASE_POLL_SECONDS)
     return track
 
 

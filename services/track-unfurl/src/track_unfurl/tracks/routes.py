@@ -1,27 +1,23 @@
 """HTTP of tracks. A link asked for the first time is answered in time or honestly in part."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
-from msgspec import Meta
 from seda_contracts.events.unfurl import TrackCard
 from seda_db import Database
 from seda_identity import Policy, Role
 
-from track_unfurl.links.domain import TEXT_LENGTH_MAX
 from track_unfurl.settings import Settings
 from track_unfurl.tables import TrackRef
 from track_unfurl.tracks import operations
 from track_unfurl.tracks.cards import card_of
 from track_unfurl.tracks.domain import RefusedUrl, TrackNotFound
 from track_unfurl.tracks.resolution import Resolving, unfurl
-
-LinkText = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 
 
 class Track(TrackCard, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,10 +37,11 @@ class TrackRoutes(Controller):
         "/unfurl",
         operation_id="UnfurlLink",
         policy=Policy("track:unfurl", role=Role.ANYONE, limit="unfurl"),
+        responses={202: ResponseSpec(Track, description="Known in part; an event follows.")},
     )
     async def unfurl_link(
         self,
-        url: FromQuery[LinkText],
+        url: FromQuery[str],
         resolving: NamedDependency[Resolving],
         settings: NamedDependency[Settings],
     ) -> Response[Track]:

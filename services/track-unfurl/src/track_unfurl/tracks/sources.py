@@ -53,6 +53,15 @@ def plan(entry: Canonical) -> tuple[Ask, ...]:
             return (Ask(url=api, accept=JSON, read=_json(read_deezer)), _page(entry))
         case "tidal":
             return (_page(entry), _oembed(f"https://oembed.tidal.com/?url={escaped}", "tidal"))
+        case "audiomack":
+            endpoint = f"https://audiomack.com/oembed?url={escaped}&format=json"
+            return (_oembed(endpoint, "audiomack"), _page(entry))
+        case "mixcloud":
+            endpoint = f"https://www.mixcloud.com/oembed/?url={escaped}&format=json"
+            return (_oembed(endpoint, "mixcloud"), _page(entry))
+        case "amazon_music":
+            # Rendered in the browser alone: asking would teach nothing.
+            return ()
         case "generic":
             return (_page(entry, discover=True),)
     return (_page(entry),)

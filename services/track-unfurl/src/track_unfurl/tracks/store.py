@@ -36,11 +36,16 @@ async def lock_track(tx: AsyncSession, track_id: UUID) -> TrackRef:
 
 
 async def lease_track(tx: AsyncSession, track_id: UUID, *, now: datetime, until: datetime) -> bool:
-    """Whether this process may fetch. A process that died loses its lease by time."""
+    """Whether this process may fetch. A process that died loses its lease by time.
+
+    Refused also when the track has become fresh since it was read: a fetch that landed in between
+    must not be followed by another.
+    """
     free = or_(col(TrackRef.leased_until).is_(None), col(TrackRef.leased_until) <= now)
+    due = or_(col(TrackRef.status) == "pending", col(TrackRef.expires_at) <= now)
     statement = (
         update(TrackRef)
-        .where(col(TrackRef.id) == track_id, free)
+        .where(col(TrackRef.id) == track_id, free, due)
         .values(leased_until=until)
         .returning(col(TrackRef.id))
     )

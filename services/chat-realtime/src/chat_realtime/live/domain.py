@@ -1,0 +1,35 @@
+"""What the live side refuses and what it tells itself. Pure."""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+
+class TicketRefused(Exception):
+    """The ticket has no id or was used before."""
+
+    def __str__(self) -> str:
+        return "The ticket was used before."
+
+
+class SessionEnded(Exception):
+    """The session was revoked; only signing in again helps."""
+
+    def __str__(self) -> str:
+        return "The session was revoked."
+
+
+class RoomGone(Exception):
+    """There is nothing to listen to under this id."""
+
+    def __str__(self) -> str:
+        return "There is no such room."
+
+
+class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A live signal to every process about one person's sockets."""
+
+    kind: Literal["session_revoked"]
+    user_id: UUID
+    session_id: UUID

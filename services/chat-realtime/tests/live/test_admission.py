@@ -1,0 +1,146 @@
+"""Who may open a socket, for how long, and how it ends."""
+
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from seda_contracts.events.auth import SessionRevoked
+from seda_runtime.clock import utc_now
+
+if TYPE_CHECKING:
+    from conftest import Chat
+
+
+async def test_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
+    ann = chat.person()
+    ticket = ann.ticket()
+    async with knock(chat) as first, knock(chat) as second:
+        await first.say("hello", ticket=ticket)
+        await first.until(op="ready")
+        refusal = await second.refused("hello", ticket=ticket)
+        assert (refusal["code"], refusal["retry"]) == ("unauthenticated", "after_refresh")
+        assert await second.close_code() == 4003
+
+
+async def test_a_ticket_is_used_up_on_every_process(
+    chat: "Chat", other_chat: "Chat", knock: Any
+) -> None:
+    ann = chat.person()
+    ticket = ann.ticket()
+    async with knock(chat) as first, knock(other_chat) as second:
+        await first.say("hello", ticket=ticket)
+        await first.until(op="ready")
+        assert (await second.refused("hello", ticket=ticket))["code"] == "unauthenticated"
+
+
+async def test_credentials_that_are_none_are_refused(chat: "Chat", knock: Any) -> None:
+    ann = chat.person()
+    keys = chat.keys
+    past = int(time.time()) - 120
+    for hello, code in (
+        ({"ticket": ann.ticket(exp=past)}, "token_expired"),
+        ({"token": keys.access_token(ann.id, exp=past)}, "token_expired"),
+        ({"ticket": keys.access_token(ann.id)}, "unauthenticated"),
+        ({"token": ann.ticket()}, "unauthenticated"),
+        ({"ticket": keys.identity("chat-realtime", "GET", "/", user_id=ann.id)}, "unauthenticated"),
+        ({"ticket": ann.ticket(aud="seda-api")}, "unauthenticated"),
+        ({"ticket": ann.ticket(iss="somebody")}, "unauthenticated"),
+        ({"ticket": ann.ticket(sub="not-an-id")}, "unauthenticated"),
+        ({"ticket": "x" * 9000}, "unauthenticated"),
+        ({"ticket": ""}, "unauthenticated"),
+    ):
+        async with knock(chat) as socket:
+            assert (await socket.refused("hello", **hello))["code"] == code, hello
+            assert await socket.close_code() == 4003
+
+
+async def test_a_token_opens_a_socket_until_it_ends(chat: "Chat", knock: Any) -> None:
+    ann = chat.person()
+    leeway_seconds = 30
+    token = chat.keys.access_token(ann.id, exp=int(time.time()) - leeway_seconds + 3)
+    async with knock(chat) as socket:
+        await socket.say("hello", token=token)
+        await socket.until(op="ready")
+        assert await socket.close_code() == 4003
+
+
+async def test_a_newer_token_keeps_the_socket_open(chat: "Chat", knock: Any) -> None:
+    ann, ben = chat.person(), chat.person()
+    async with knock(chat) as socket:
+        await socket.say("hello", token=chat.keys.access_token(ann.id, exp=int(time.time()) + 30))
+        ready = await socket.until(op="ready")
+        await socket.until(op="auth.expiring")
+        foreign = chat.keys.access_token(ben.id)
+        assert (await socket.refused("auth.refresh", token=foreign))["code"] == "unauthenticated"
+        renewed = await socket.ask("auth.refresh", token=chat.keys.access_token(ann.id))
+        assert renewed["exp"] > ready["exp"]
+
+
+async def test_a_revoked_session_is_closed_on_every_process_and_stays_out(
+    chat: "Chat", other_chat: "Chat", knock: Any
+) -> None:
+    ann = chat.person()
+    unused = ann.ticket()
+    async with ann.socket() as here, ann.socket(via=other_chat) as there:
+        await chat.publish(
+            SessionRevoked(
+                user_id=ann.id, session_id=ann.session_id, reason="logout", revoked_at=utc_now()
+            )
+        )
+        assert await here.close_code() == await there.close_code() == 4501
+    async with knock(chat) as socket:
+        refusal = await socket.refused("hello", ticket=unused)
+        assert (refusal["code"], refusal["retry"]) == ("unauthenticated", "never")
+        assert await socket.close_code() == 4501
+
+
+async def test_another_session_of_the_same_person_stays(chat: "Chat") -> None:
+    ann = chat.person()
+    async with ann.socket() as anns:
+        chat.live.edge.end_session(ann.id, uuid4())
+        await anns.say("hb")
+        await anns.until(op="hb.ok")
+
+
+async def test_no_hello_closes_the_socket(chat: "Chat", start_chat: Any, knock: Any) -> None:
+    async with start_chat(hello_timeout_seconds=0.1) as quick, knock(quick) as socket:
+        welcome = await socket.until(op="welcome")
+        assert welcome["limits"]["frame_bytes"] == 16_384
+        assert await socket.close_code() == 4001
+
+
+async def test_a_silent_client_loses_its_socket(chat: "Chat", start_chat: Any) -> None:
+    async with (
+        start_chat(heartbeat_seconds=0.5, heartbeat_grace_seconds=0.5) as quick,
+        quick.person().socket() as socket,
+    ):
+        assert await socket.close_code() == 4408
+
+
+async def test_the_oldest_of_too_many_sockets_is_closed(chat: "Chat", start_chat: Any) -> None:
+    async with start_chat(sockets_per_user_max=2) as small:
+        ann = small.person()
+        async with ann.socket() as oldest, ann.socket() as second, ann.socket() as third:
+            assert await oldest.close_code() == 4503
+            for socket in (second, third):
+                await socket.say("hb")
+                await socket.until(op="hb.ok")
+
+
+async def test_draining_gives_everyone_a_moment_and_a_reason(chat: "Chat", start_chat: Any) -> None:
+    async with start_chat(drain_window_seconds=0.2) as leaving:
+        contexts = [leaving.person().socket() for _ in range(3)]
+        sockets = [await context.__aenter__() for context in contexts]
+    delays = [(await socket.until(op="drain"))["in_ms"] for socket in sockets]
+    assert sorted(delays) == [0, 66, 133]
+    assert [await socket.close_code() for socket in sockets] == [4012, 4012, 4012]
+    for context in contexts:
+        await context.__aexit__(None, None, None)
+
+
+async def test_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
+    ann = chat.person()
+    for payload, code in (("{", 4500), ("[" * 10_000, 4500), (b"\x00", 1003), ("x" * 20_000, 1009)):
+        async with ann.socket() as socket:
+            await socket.connection.send(payload)
+            assert await socket.close_code() == code

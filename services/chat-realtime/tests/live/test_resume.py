@@ -1,0 +1,190 @@
+"""Coming back, falling behind, and signals that got lost: nothing is missed, nothing twice."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import pytest
+from seda_testkit.eventually import eventually
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from conftest import Chat, Person, Socket
+
+
+async def test_resuming_brings_what_was_missed_then_goes_live(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    first = await ann.post(room, "before")
+    missed = [await ann.post(room, f"missed {n}") for n in range(3)]
+    cursor = {str(room): {"ep": "1", "seq": first["seq"]}}
+    async with ben.socket(resume=cursor) as bens:
+        (state,) = bens.ready["rooms"]
+        assert (state["result"], state["n"], state["head"]) == ("replay", 3, missed[-1]["seq"])
+        live = await bens.until(op="live", room=str(room))
+        assert live["head"] == missed[-1]["seq"]
+        now = await ann.post(room, "now")
+        await bens.until(op="ev", seq=now["seq"])
+        assert [event["seq"] for event in bens.events(room)] == [
+            *(message["seq"] for message in missed),
+            now["seq"],
+        ]
+
+
+async def test_resuming_where_nothing_happened_is_current(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    head = (await ann.post(room))["seq"]
+    async with ann.socket(resume={str(room): {"ep": "1", "seq": head}}) as anns:
+        assert anns.ready["rooms"][0]["result"] == "current"
+
+
+@pytest.mark.parametrize("cursor", [{"ep": "0", "seq": 1}, {"ep": "1", "seq": 10_000}])
+async def test_a_cursor_that_means_nothing_gets_a_snapshot(
+    chat: "Chat", cursor: dict[str, Any]
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(resume={str(room): cursor}) as anns:
+        assert anns.ready["rooms"][0]["result"] == "snapshot"
+        await anns.until(op="live")
+
+
+async def test_too_many_missed_events_get_a_snapshot(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    await _append_silently(chat, room, entries=510)
+    head = (await ann.ok("GET", f"/chat/rooms/{room}"))["last_seq"]
+    async with ann.socket(resume={str(room): {"ep": "1", "seq": head - 501}}) as anns:
+        assert anns.ready["rooms"][0]["result"] == "snapshot"
+    async with ann.socket(resume={str(room): {"ep": "1", "seq": head - 500}}) as anns:
+        assert (anns.ready["rooms"][0]["result"], anns.ready["rooms"][0]["n"]) == ("replay", 500)
+        await anns.until(op="live")
+        assert [e["seq"] for e in anns.events(room)] == list(range(head - 499, head + 1))
+
+
+async def test_a_process_far_behind_sends_everyone_to_the_log(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(room) as anns:
+        head = anns.heard[-1]["head"]
+        await _append_silently(chat, room, entries=600)
+        await chat.live.sweep()
+        lagged = await anns.until(op="lagged", room=str(room))
+        assert lagged["from"] == head
+        sent = await anns.ask("msg.send", room, cid="c", text="goes on")
+        await anns.until(op="ev", seq=sent["seq"])
+
+
+async def test_rooms_one_may_not_hear_are_gone_on_resume(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(is_private=True)
+    nowhere = uuid4()
+    cursors = {str(each): {"ep": "1", "seq": 1} for each in (room, nowhere)}
+    async with ben.socket(resume=cursors) as bens:
+        assert [state["result"] for state in bens.ready["rooms"]] == ["gone", "gone"]
+        await ann.post(room, "private")
+        await bens.say("hb")
+        await bens.until(op="hb.ok")
+        assert bens.events(room) == []
+
+
+async def test_joining_amid_traffic_misses_and_repeats_nothing(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    start = (await ann.post(room))["seq"]
+
+    async def chatter(socket: "Socket") -> None:
+        for n in range(60):
+            await socket.ask("msg.send", room, cid=f"n{n}", text="x")
+
+    async with ann.socket(room) as anns:
+        talking = asyncio.create_task(chatter(anns))
+        for _ in range(8):
+            async with ben.socket(resume={str(room): {"ep": "1", "seq": start}}) as bens:
+                await bens.until(op="live")
+                first = await bens.until(op="ev") if not talking.done() else None
+                heard = [event["seq"] for event in bens.events(room)]
+                assert first is None or heard == list(range(start + 1, start + 1 + len(heard)))
+        await talking
+
+
+async def test_an_event_lost_on_the_way_is_filled_from_the_log(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(room) as anns:
+        head = anns.heard[-1]["head"]
+        await _append_silently(chat, room)
+        sent = await anns.ask("msg.send", room, cid="c", text="after the hole")
+        await anns.until(op="ev", seq=sent["seq"])
+        assert [event["seq"] for event in anns.events(room)] == [head + 1, head + 2]
+        assert sent["seq"] == head + 2
+
+
+async def test_a_loss_at_the_end_is_found_by_the_sweep(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(room) as anns:
+        await _append_silently(chat, room)
+        await chat.live.sweep()
+        event = await anns.until(op="ev")
+        assert event["t"] == "room.updated"
+
+
+async def test_a_removal_nobody_heard_of_is_found_by_the_sweep(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ben.socket(room) as bens:
+        async with chat.db.begin() as tx:
+            await tx.execute(
+                text("UPDATE chat.membership SET banned_at = now() WHERE user_id = :id"),
+                {"id": ben.id},
+            )
+            await tx.execute(
+                text("UPDATE chat.room SET acl_epoch = acl_epoch + 1 WHERE id = :id"), {"id": room}
+            )
+        await chat.live.sweep()
+        await bens.until(op="unsub", room=str(room))
+
+
+async def test_rooms_nobody_listens_to_are_let_go_by_the_sweep(chat: "Chat") -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket(room):
+        assert room in chat.live.feeds.rooms()
+    await eventually(lambda: not chat.live.edge.clients())
+    await chat.live.sweep()
+    assert room not in chat.live.feeds.rooms()
+
+
+async def test_rooms_somebody_was_removed_from_are_let_go_too(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ben.socket(room) as bens:
+        await _act(ann, room, "kick", ben)
+        await bens.until(op="unsub")
+        await chat.live.sweep()
+        assert room not in chat.live.feeds.rooms()
+
+
+async def _act(moderator: "Person", room: UUID, kind: str, person: "Person", **more: str) -> None:
+    body = {"kind": kind, "reason": "test", "user_id": str(person.id), **more}
+    await moderator.ok("POST", f"/chat/rooms/{room}/moderation", json=body)
+
+
+async def _append_silently(chat: "Chat", room: UUID, entries: int = 1) -> None:
+    """Changes that commit and whose live signals are lost."""
+    async with chat.db.begin() as tx:
+        await tx.execute(
+            text(
+                """
+                WITH head AS (
+                    UPDATE chat.room SET last_seq = last_seq + :entries WHERE id = :id
+                    RETURNING id, last_seq, acl_epoch)
+                INSERT INTO chat.room_log (room_id, seq, type, acl_epoch, data, at)
+                SELECT id, last_seq - n, 'room.updated', acl_epoch, '{}', now()
+                FROM head, generate_series(0, :entries - 1) AS n
+                """
+            ),
+            {"id": room, "entries": entries},
+        )

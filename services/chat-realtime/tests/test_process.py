@@ -1,0 +1,96 @@
+"""The real process: Granian, uvloop, signals; started as production starts it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from seda_testkit.eventually import eventually
+from websockets.asyncio.client import connect
+
+if TYPE_CHECKING:
+    from seda_testkit.databases import ServiceDatabase
+    from seda_testkit.keys import GatewayKeys
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chat_realtime", "serve",
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def logged(process: asyncio.subprocess.Process, event: str) -> dict[str, Any]:
+    """The first log line with this event."""
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        async for line in process.stdout:
+            if event.encode() in line:
+                return dict(json.loads(line))
+    raise AssertionError(f"ended without {event}")
+
+
+async def test_one_process_serves_http_and_sockets_and_drains_on_sigterm(
+    database: "ServiceDatabase", broker: str, keys: "GatewayKeys"
+) -> None:
+    port = free_port()
+    environment = {
+        "ENV": "development",
+        "PORT": str(port),
+        "SOCKET_PORT": "0",
+        "DATABASE_URL": database.app_url,
+        "NATS_URL": broker,
+        "GATEWAY_URL": keys.gateway_url,
+        "DRAIN_WINDOW_SECONDS": "0.5",
+    }
+    async with served(environment) as process:
+        line = await logged(process, "socket.listening")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            await eventually(lambda: is_alive(http), timeout_seconds=10)
+        address = f"ws://127.0.0.1:{line['port']}/api/v1/realtime"
+        async with connect(address, compression=None) as client:
+            ticket = keys.socket_ticket(uuid4())
+            await client.send(json.dumps({"id": 1, "op": "hello", "d": {"ticket": ticket}}))
+            ops = [json.loads(await client.recv())["op"] for _ in range(2)]
+            assert ops == ["welcome", "ready"]
+            started = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            drain = json.loads(await asyncio.wait_for(client.recv(), 10))
+            assert drain == {"op": "drain", "in_ms": 0, "resume": True}
+            await asyncio.wait_for(client.wait_closed(), 10)
+            assert client.close_code == 4012
+        await asyncio.wait_for(process.wait(), 20)
+        assert time.monotonic() - started < 15
+
+
+async def is_alive(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,175 @@
+"""The service as a whole: its schema, its promises, its start."""
+
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from chat_realtime import consumers
+from chat_realtime.app import create_app
+from chat_realtime.cards import domain as cards_domain
+from chat_realtime.consumers import subscriptions
+from chat_realtime.live import domain as live_domain
+from chat_realtime.live.failures import CODES, failure_of
+from chat_realtime.messages import domain as messages_domain
+from chat_realtime.moderation import domain as moderation_domain
+from chat_realtime.people import domain as people_domain
+from chat_realtime.problems import PROBLEMS
+from chat_realtime.rooms import domain as rooms_domain
+from chat_realtime.settings import Settings
+from chat_realtime.tables import Table
+from seda_contracts.registry import consumed_by
+from seda_db import DatabaseUnavailable
+from seda_db.migrations import check_drift, downgrade, upgrade
+from seda_messaging.lifespan import group_by_consumer
+from seda_runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    from conftest import Chat
+    from seda_testkit.databases import DatabaseFactory, ServiceDatabase
+
+DOMAINS = (
+    cards_domain,
+    live_domain,
+    messages_domain,
+    moderation_domain,
+    people_domain,
+    rooms_domain,
+)
+
+
+def domain_errors() -> list[type[Exception]]:
+    return sorted(
+        {
+            kind
+            for domain in DOMAINS
+            for _, kind in inspect.getmembers(domain, inspect.isclass)
+            if issubclass(kind, Exception) and kind.__module__ == domain.__name__
+        },
+        key=lambda kind: kind.__name__,
+    )
+
+
+@pytest.mark.parametrize("kind", domain_errors(), ids=lambda kind: kind.__name__)
+def test_every_domain_error_has_its_problem(kind: type[Exception]) -> None:
+    assert kind in PROBLEMS
+
+
+@pytest.mark.parametrize("kind", list(PROBLEMS), ids=lambda kind: kind.__name__)
+def test_every_problem_has_a_code_the_socket_knows(kind: type[Exception]) -> None:
+    error = kind(1) if kind is rooms_domain.Muted else kind()
+    assert failure_of(error).code in CODES - {"internal"}
+
+
+def test_an_error_nobody_mapped_tells_nothing_of_itself() -> None:
+    failure = failure_of(KeyError("a secret"))
+    assert (failure.code, failure.retry) == ("internal", "later")
+    assert "secret" not in failure.msg
+    assert failure_of(DatabaseUnavailable()).retry == "later"
+
+
+def test_everything_the_registry_promises_is_consumed() -> None:
+    made: Any = None
+    handled = {each.contract for each in subscriptions(made, made)}
+    assert handled == {entry.contract for entry in consumed_by("chat-realtime")}
+    assert set(group_by_consumer(subscriptions(made, made))) == {
+        "chat-realtime.cards",
+        "chat-realtime.people",
+        "chat-realtime.sessions",
+    }
+    assert consumers.__doc__
+
+
+def test_tables_and_migrations_say_the_same(database: "ServiceDatabase") -> None:
+    with ThreadPoolExecutor(1) as thread:
+        drift = thread.submit(
+            check_drift, "chat_realtime", database.owner_url, Table.metadata
+        ).result()
+    assert drift == []
+
+
+def test_migrations_go_down_and_up_again(database_factory: "DatabaseFactory") -> None:
+    database = database_factory.clone("chat_realtime", "chat")
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(downgrade, "chat_realtime", database.owner_url, "base").result()
+            thread.submit(upgrade, "chat_realtime", database.owner_url).result()
+    finally:
+        database_factory.drop(database)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ix_room_is_private",
+        "ix_message_room_id_created_at",
+        "ix_message_author_id",
+        "ix_message_parent_id",
+        "ix_reaction_message_id",
+        "ix_membership_room_id",
+        "ix_membership_user_id",
+    ],
+)
+async def test_the_promised_index_is_there(database: "ServiceDatabase", name: str) -> None:
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        query = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'chat' AND indexname = $1"
+        assert await connection.fetchval(query, name) == 1
+    finally:
+        await connection.close()
+
+
+async def test_a_transaction_that_fails_numbers_nothing_and_says_nothing(chat: "Chat") -> None:
+    ann = chat.person()
+    room, other = await ann.room(), await ann.room()
+    await ann.post(other, "taken", cid="taken")
+    head = (await ann.post(room))["seq"]
+    async with ann.socket(room) as anns:
+        refusal = await anns.refused("msg.send", room, cid="taken", text="x")
+        assert refusal["code"] == "cid_conflict"
+        sent = await anns.ask("msg.send", room, cid="free", text="x")
+        assert sent["seq"] == head + 1
+        await anns.until(op="ev", seq=sent["seq"])
+        assert len(anns.events(room)) == 1
+
+
+async def test_a_direct_call_with_forged_headers_is_refused(chat: "Chat") -> None:
+    for headers in (
+        {},
+        {"X-User-Id": str(uuid4())},
+        {"X-Seda-Identity": "forged"},
+        {"Authorization": f"Bearer {chat.keys.access_token(uuid4())}"},
+        {"X-Seda-Identity": chat.keys.identity("crawler", "GET", "/api/v1/chat/rooms")},
+        {"X-Seda-Identity": chat.keys.identity("chat-realtime", "GET", "/api/v1/other")},
+    ):
+        answer = await chat.http.get("/api/v1/chat/rooms", headers=headers)
+        assert answer.status_code == 401, headers
+
+
+async def test_every_admin_route_refuses_everyone_else(chat: "Chat") -> None:
+    ann = chat.person()
+    admin_routes = [route.path for route in chat.app.routes if "/admin/" in route.path]
+    assert admin_routes
+    for path in admin_routes:
+        answer = await ann.ask("GET", path.removeprefix("/api/v1"))
+        assert answer.status_code == 403
+
+
+async def test_the_service_says_that_it_is_ready(chat: "Chat") -> None:
+    answer = await chat.http.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"] == {"database": True, "nats": True}
+
+
+def test_any_origin_is_no_setting() -> None:
+    settings = Settings(
+        env="test",
+        port=0,
+        database_url="postgresql://localhost/x",
+        nats_url="nats://localhost",
+        socket_origins=("*",),
+    )
+    with pytest.raises(SettingsError):
+        create_app(settings)
