@@ -16,6 +16,16 @@ from seda_testkit.postgres import EmbeddedPostgres
 IDENTITY_HEADER = "X-Seda-Identity"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under xdist (`--dist loadgroup`) a file's tests stay on one worker, in their order.
+
+    Else each worker would build every module's databases, and tear them down between two tests.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A real PostgreSQL server that forgets everything."""
