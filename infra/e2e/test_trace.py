@@ -76,6 +76,7 @@ async def test_a_send_and_its_card_are_one_trace(both: tuple[Any, Any], keys: Ga
     path = "/api/v1/chat/rooms"
     identity = keys.identity("chat-realtime", "POST", path, user_id=author, session_id=session)
     made = await http.post(path, json={"name": "Traced"}, headers={"X-Seda-Identity": identity})
+    assert made.status_code == 201, made.text
     room = made.json()["id"]
     url = f"ws://127.0.0.1:{chat.state.live.listener.port}/api/v1/realtime"
     ticket = keys.socket_ticket(author, session_id=session)

@@ -33,9 +33,12 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nats() -> Iterator[EmbeddedNats]:
-    """A real NATS server with JetStream, shared by the tests of this worker."""
+    """A real NATS server with JetStream, shared by the tests of one module.
+
+    Not by more: what one service's tests publish would reach another's consumers.
+    """
     with EmbeddedNats() as server:
         yield server
 
