@@ -25,7 +25,7 @@ def database(service_database: Callable[[str, str], ServiceDatabase]) -> Service
     return service_database("auth_gateway", "auth")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> EmbeddedNats:
     await provision(nats.url, "auth-gateway")
     return nats

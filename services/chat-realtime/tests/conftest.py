@@ -230,7 +230,7 @@ def database(service_database: Callable[[str, str], ServiceDatabase]) -> Service
     return service_database("chat_realtime", "chat")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> str:
     """NATS with every stream and consumer that chat and its neighbours need."""
     for service in (SERVICE, "auth-gateway", "user-artist", "track-unfurl"):

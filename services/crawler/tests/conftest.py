@@ -193,7 +193,7 @@ def jobs(db: Database) -> Callable[[], Any]:
     return read
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> EmbeddedNats:
     """The broker with every stream this service and its neighbour speak on."""
     for service in ("verification", SERVICE):

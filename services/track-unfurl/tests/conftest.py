@@ -287,7 +287,7 @@ def published(db: Database, outbox: Outbox) -> Callable[[], Any]:
     return read
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> EmbeddedNats:
     """The broker with every stream this service and its neighbour speak on."""
     for service in ("chat-realtime", SERVICE):

@@ -127,7 +127,7 @@ def register(db: Database, profiles: Profiles) -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> EmbeddedNats:
     """The broker with every stream this service and its neighbours speak on."""
     for service in ("auth-gateway", "verification", SERVICE):

@@ -149,7 +149,7 @@ def begin_check(db: Database, claims: Claims) -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def broker(nats: EmbeddedNats) -> EmbeddedNats:
     """The broker with every stream this service and its neighbours speak on."""
     for service in ("user-artist", "crawler", SERVICE):

@@ -33,9 +33,13 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nats() -> Iterator[EmbeddedNats]:
-    """A real NATS server with JetStream, shared by the tests of this worker."""
+    """A real NATS server with JetStream, shared by the tests of a module.
+
+    No longer than that: streams remember, and the next module's consumers would be handed the
+    events of this one.
+    """
     with EmbeddedNats() as server:
         yield server
 
