@@ -36,7 +36,7 @@ async def test_a_real_provider_without_internet_is_partial_at_once_and_invents_n
 
 async def test_a_claim_code_in_a_strangers_comment_proves_nothing(running: Any, api: Api) -> None:
     run = uuid4().hex[:8]
-    slug = f"stranger-{run}"
+    slug = "velvet-harbour"
     impostor = await api.sign_up(f"impostor-{run}@demo.example", PASSWORD, "Impostor")
     await wait_for_profile(impostor)
     body = {"artist_name": f"Famous {run}", "website_url": page_url(slug)}
