@@ -3,6 +3,8 @@
 Plain ASGI, so that answers which no route made (404, 413, a proxy's) are counted too.
 """
 
+import asyncio
+import contextlib
 import re
 import time
 from typing import Any
@@ -18,6 +20,9 @@ from seda_runtime.telemetry import counter, histogram, sampled, span
 
 log = get_logger("request")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+TOO_LARGE = 413
+DRAINED_BYTES_MAX = 8 * 1024 * 1024
+DRAIN_SECONDS_MAX = 2.0
 _QUIET_PATHS = frozenset({"/livez", "/readyz"})
 _count = counter("seda_http_requests", "HTTP requests by method, route template and status.")
 _duration = histogram("seda_http_request_duration_seconds", "Time to the end of the answer.")
@@ -42,6 +47,8 @@ def record_requests(app: ASGIApp, *, sample_ratio: float) -> ASGIApp:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status == TOO_LARGE:
+                    await _read_the_rest(receive)
                 message["headers"] = [
                     *(h for h in message.get("headers", ()) if h[0] != b"x-request-id"),
                     (b"x-request-id", request_id.encode()),
@@ -69,6 +76,22 @@ def record_requests(app: ASGIApp, *, sample_ratio: float) -> ASGIApp:
             structlog.contextvars.unbind_contextvars("request_id")
 
     return handle
+
+
+async def _read_the_rest(receive: Receive) -> None:
+    """Let a client finish what it is sending, within bounds, before it is told "too large".
+
+    Answering and closing at once would reset the connection under its hands, and it would see a
+    network error instead of the answer (RFC 9112 9.6).
+    """
+    left = DRAINED_BYTES_MAX
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS_MAX):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                left -= len(message.get("body", b""))
 
 
 def _record(scope: Any, headers: dict[bytes, str], status: int, seconds: float) -> None:
