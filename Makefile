@@ -50,6 +50,10 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
+.PHONY: bench
+bench: setup ## measure the main flow beside the floor of this machine
+	@$(BIN)/python infra/bench/main_flow.py
+
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
