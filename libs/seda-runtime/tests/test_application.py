@@ -99,9 +99,13 @@ async def test_an_unknown_error_tells_nothing_of_itself(app: Litestar) -> None:
     assert "Traceback" not in answer.text
 
 
-async def test_a_lost_dependency_is_unavailable_not_a_fault(app: Litestar) -> None:
+async def test_a_lost_dependency_is_unavailable_not_a_fault(
+    app: Litestar, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = await call(app, "GET", "/offline")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "db-7" not in answer.text
+    assert "db-7" in capsys.readouterr().out, "the operator is told why"
 
 
 @pytest.mark.parametrize(
