@@ -7,6 +7,7 @@ import msgspec
 from seda_contracts.registry import REGISTRY, Entry
 from seda_contracts.streams import DAY_SECONDS, STREAMS, Stream
 
+SCHEMAS = "../../contracts/schemas"
 KINDS = {"evt": "Events", "cmd": "Commands", "state": "Snapshots"}
 MEANINGS = {
     "evt": "Facts that happened. Delivered at least once, in order per key.",
@@ -34,8 +35,10 @@ def event_row(entry: Entry) -> str:
     fields = ", ".join(field.name for field in msgspec.structs.fields(contract))
     consumers = ", ".join(entry.consumers) or "–"
     personal = "yes" if entry.personal_data else ""
+    producers = ", ".join(entry.producers)
     return (
-        f"| `{contract.TYPE}` | {contract.KEY} | {', '.join(entry.producers)} | {consumers} "
+        f"| [`{contract.TYPE}`]({SCHEMAS}/{contract.TYPE}.json) "
+        f"| {contract.KEY} | {producers} | {consumers} "
         f"| {entry.stream.name} | {entry.delivery_class} | {personal} | {fields} |"
     )
 
@@ -60,8 +63,8 @@ def page() -> str:
         "",
         "Written by `infra/checks/events_page.py` from the contracts; a test compares.",
         "The subject is `seda.<kind>.<type>.<key>`, the CloudEvents attributes travel as `ce-*`",
-        "headers, the body is the data as JSON. How to change one: "
-        "[contracts/README.md](../../contracts/README.md).",
+        "headers, the body is the data as JSON. A type links to its JSON Schema. How to subscribe,",
+        "and how to change one: [contracts/README.md](../../contracts/README.md).",
     ]
     for kind, title in KINDS.items():
         prefix = f"seda.{kind}."

@@ -62,7 +62,7 @@ def test_services_produce_and_consume_what_the_registry_lists(services) -> None:
 def test_every_registered_type_is_documented(root) -> None:
     """A subscriber who is not of this repository has the page and the schema, not the code."""
     page = (root / "infra/docs/events.md").read_text()
-    missing = [e.contract.TYPE for e in REGISTRY if f"| `{e.contract.TYPE}` |" not in page]
+    missing = [e.contract.TYPE for e in REGISTRY if f"| [`{e.contract.TYPE}`](" not in page]
     assert missing == []
 
 
