@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 from seda_contracts.events.crawl import CrawlFetch
 from seda_runtime.ids import uuid7
+from seda_testkit.events import Deliveries
 from seda_testkit.eventually import eventually
 
-from .conftest import Deliveries, Site
+from .conftest import Site
 
 Command = Callable[..., CrawlFetch]
 Published = Callable[[], Any]
@@ -27,7 +28,7 @@ async def test_a_command_delivered_twice_has_one_effect(
     await deliver(asked, event_id)
     await deliver(asked, uuid7())
     await eventually(published)
-    await deliver.settled()
+    await deliver.settled("crawler.jobs")
     assert [event.job_id for event in await published()] == [asked.job_id]
     assert len(await jobs()) == 1
 
