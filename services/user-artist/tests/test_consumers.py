@@ -33,9 +33,8 @@ def approval(artist_id: UUID, user_id: UUID) -> VerificationApproved:
 async def test_a_registration_delivered_twice_makes_one_profile(
     calling: Make, deliver: Any, published: Make
 ) -> None:
-    account, event_id = registration(uuid7()), uuid7()
-    await deliver(account, event_id)
-    await deliver(account, event_id)
+    account = registration(uuid7())
+    await deliver(account, times=2)
     await deliver.settled("user-artist.accounts")
     events = await published()
     assert [type(event) for event in events] == [UserProfileCreated, UserState]
@@ -47,10 +46,10 @@ async def test_a_second_registration_of_one_person_leaves_the_profile_alone(
     calling: Make, deliver: Any, published: Make
 ) -> None:
     user_id = uuid7()
-    await deliver(registration(user_id), uuid7())
+    await deliver(registration(user_id))
     await deliver.settled("user-artist.accounts")
     await calling(user_id=user_id)("PATCH", "/users/me", json={"display_name": "Countess"})
-    await deliver(registration(user_id), uuid7())
+    await deliver(registration(user_id))
     await deliver.settled("user-artist.accounts")
     mine = (await calling(user_id=user_id)("GET", "/users/me")).json()
     assert (mine["display_name"], mine["version"]) == ("Countess", 2)
@@ -60,7 +59,7 @@ async def test_a_second_registration_of_one_person_leaves_the_profile_alone(
 async def test_ten_people_of_one_name_get_ten_handles(calling: Make, deliver: Any) -> None:
     people = [uuid7() for _ in range(10)]
     for user_id in people:
-        await deliver(registration(user_id, "Ada Lovelace"), uuid7())
+        await deliver(registration(user_id, "Ada Lovelace"))
     await deliver.settled("user-artist.accounts")
     answers = [(await calling()("GET", f"/users/{user_id}")).json() for user_id in people]
     handles = {answer["handle"] for answer in answers}
@@ -73,7 +72,7 @@ async def test_a_name_with_hidden_characters_is_mended_at_registration(
     calling: Make, deliver: Any
 ) -> None:
     account = registration(uuid7(), "\u202eAda\u200b \u0000")
-    await deliver(account, uuid7())
+    await deliver(account)
     await deliver.settled("user-artist.accounts")
     profile = (await calling()("GET", f"/users/{account.user_id}")).json()
     assert profile["display_name"] == "Ada"
@@ -86,10 +85,9 @@ async def test_approvals_in_any_number_give_one_badge(
     user_id = await register("Ada")
     me = calling(user_id=user_id)
     artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
-    approved, event_id = approval(UUID(artist["id"]), user_id), uuid7()
-    await deliver(approved, event_id)
-    await deliver(approved, event_id)
-    await deliver(approval(UUID(artist["id"]), user_id), uuid7())
+    approved = approval(UUID(artist["id"]), user_id)
+    await deliver(approved, times=2)
+    await deliver(approval(UUID(artist["id"]), user_id))
     await deliver.settled("user-artist.badges")
     badge = (await me("GET", "/artists/me")).json()
     assert (badge["verified"], badge["version"]) == (True, 2)
@@ -107,8 +105,8 @@ async def test_an_approval_meant_for_another_person_is_a_dead_letter(
     me = calling(user_id=await register("Ada"))
     artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
     before = await deliver.dead_letters("user-artist.badges")
-    await deliver(approval(UUID(artist["id"]), uuid7()), uuid7())
-    await deliver(approval(uuid7(), uuid7()), uuid7())
+    await deliver(approval(UUID(artist["id"]), uuid7()))
+    await deliver(approval(uuid7(), uuid7()))
     await deliver.settled("user-artist.badges")
     assert (await me("GET", "/artists/me")).json()["verified"] is False
     assert await deliver.dead_letters("user-artist.badges") == before + 2
@@ -121,7 +119,7 @@ async def test_the_name_of_a_verified_artist_stays(
     me = calling(user_id=user_id)
     artist = (await me("POST", "/artists", json={"artist_name": "Nova"})).json()
     path = f"/artists/{artist['id']}"
-    await deliver(approval(UUID(artist["id"]), user_id), uuid7())
+    await deliver(approval(UUID(artist["id"]), user_id))
     await deliver.settled("user-artist.badges")
     refused = await me("PATCH", path, json={"artist_name": "Somebody Famous"})
     assert (refused.status_code, refused.json()["code"]) == (409, "verified_name_fixed")

@@ -62,9 +62,7 @@ def answered(client: Any, deliver: Any) -> Make:
     del client  # the service is running
 
     async def send(event: CrawlPageFetched | CrawlJobFailed) -> None:
-        event_id = uuid7()
-        await deliver(event, event_id)
-        await deliver(event, event_id)
+        await deliver(event, times=2)
         await deliver.settled("verification.pages")
 
     return send
@@ -85,9 +83,8 @@ async def test_the_newest_word_on_an_artist_counts_in_any_order(
     older = ArtistProfileCreated(
         artist_id=artist_id, user_id=user_id, version=1, links=[], created_at=NOON
     )
-    for event, event_id in ((newer, uuid7()), (older, uuid7())):
-        await deliver(event, event_id)
-        await deliver(event, event_id)
+    for event in (newer, older):
+        await deliver(event, times=2)
         await deliver.settled("verification.artists")
     async with db.read() as tx:
         row = await tx.get(ArtistRow, artist_id)
@@ -286,6 +283,6 @@ async def test_without_automatic_approval_every_proof_waits_for_a_person(
     async with running(app):
         claim, code = await submit(uuid7())
         checking = await begin_check(claim)
-        await deliver(page(checking.job_id, code, "meta_tag"), uuid7())
+        await deliver(page(checking.job_id, code, "meta_tag"))
         await deliver.settled("verification.pages")
         assert await status_of(claim) == "found"

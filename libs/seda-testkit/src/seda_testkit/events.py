@@ -1,7 +1,5 @@
 """Events as a test sees them: it speaks as another service, waits, and reads what was said."""
 
-from uuid import UUID
-
 from nats.js import JetStreamContext
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
@@ -46,12 +44,10 @@ class Deliveries:
     def __init__(self, js: JetStreamContext) -> None:
         self._js = js
 
-    async def __call__(
-        self, event: Contract, event_id: UUID | None = None, *, times: int = 1
-    ) -> None:
+    async def __call__(self, event: Contract, *, times: int = 1) -> None:
         """Put it on its stream, as its producer would, so many times under one id."""
         producer = BY_TYPE[event.TYPE].producer
-        headers = headers_of(event, event_id=event_id or uuid7(), service=producer, at=NOON)
+        headers = headers_of(event, event_id=uuid7(), service=producer, at=NOON)
         headers.pop("Nats-Msg-Id")
         for _ in range(times):
             await self._js.publish(event.subject(), event.encode(), headers=headers)
