@@ -1,8 +1,6 @@
 """A schema with the two messaging tables and one effect table, on real servers."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
@@ -16,6 +14,7 @@ from seda_messaging.provision import provision
 from seda_messaging.tables import add_messaging_tables
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
+from seda_testkit.provision import in_database
 from sqlalchemy import Column, Integer, MetaData, String, Table
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -32,21 +31,17 @@ Messaging = Callable[..., AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres: EmbeddedPostgres) -> str:
-    async def create() -> None:
-        admin = await asyncpg.connect(postgres.admin_url)
-        await admin.execute("DROP DATABASE IF EXISTS messaging WITH (FORCE)")
-        await admin.execute("CREATE DATABASE messaging")
-        await admin.close()
-        engine = create_async_engine(async_url(url))
-        async with engine.begin() as connection:
-            await connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
-            await connection.run_sync(metadata.create_all)
-        await engine.dispose()
-
-    url = postgres.admin_url.rpartition("/")[0] + "/messaging"
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, create()).result()
+async def database_url(postgres: EmbeddedPostgres) -> str:
+    admin = await asyncpg.connect(postgres.admin_url)
+    await admin.execute("DROP DATABASE IF EXISTS messaging WITH (FORCE)")
+    await admin.execute("CREATE DATABASE messaging")
+    await admin.close()
+    url = in_database(postgres.admin_url, "messaging")
+    engine = create_async_engine(async_url(url))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
     return url
 
 

@@ -8,6 +8,8 @@ import pytest
 from seda_testkit.databases import DatabaseFactory, ServiceDatabase
 from seda_testkit.postgres import EmbeddedPostgres
 from seda_testkit.provision import new_passwords, provision, psql_script, role_urls
+from seda_testkit.schema import assert_migrations_are_sound, assert_role_keeps_to_its_schema
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
 
 ENV = """
 from seda_db import table_base
@@ -132,3 +134,38 @@ async def test_asking_twice_in_a_module_gives_one_database(
     service_database: Callable[[str, str], ServiceDatabase], shelf: str
 ) -> None:
     assert service_database(shelf, "shelf") is service_database(shelf, "shelf")
+
+
+async def test_migrations_that_differ_from_the_tables_are_not_sound(
+    service_database: Callable[[str, str], ServiceDatabase], shelf: str
+) -> None:
+    database = service_database(shelf, "shelf")
+    await assert_migrations_are_sound(shelf, database, tables())
+    with pytest.raises(AssertionError):
+        await assert_migrations_are_sound(shelf, database, MetaData(schema="shelf"))
+
+
+def tables() -> MetaData:
+    metadata = MetaData(schema="shelf")
+    Table("box", metadata, Column("id", Integer, primary_key=True))
+    Table(
+        "book",
+        metadata,
+        Column("id", Integer),
+        Column("box_id", Integer, ForeignKey("shelf.box.id")),
+    )
+    return metadata
+
+
+async def test_a_role_that_may_read_a_neighbour_is_found_out(
+    service_database: Callable[[str, str], ServiceDatabase], shelf: str
+) -> None:
+    database = service_database(shelf, "shelf")
+    await assert_role_keeps_to_its_schema(database)
+    await execute(
+        database.admin_url,
+        "GRANT USAGE ON SCHEMA neighbour TO shelf_app",
+        "GRANT SELECT ON neighbour.foreign_thing TO shelf_app",
+    )
+    with pytest.raises(pytest.fail.Exception):
+        await assert_role_keeps_to_its_schema(database)

@@ -88,13 +88,13 @@ async def test_postgres_starts_again_after_being_killed(tmp_path: Path) -> None:
 async def test_a_port_taken_by_somebody_else_is_no_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = postgres_module._free_port
+    free = postgres_module.free_port
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         taken = stranger.getsockname()[1]
         offers = iter([taken, taken])
-        monkeypatch.setattr(postgres_module, "_free_port", lambda: next(offers, None) or free())
+        monkeypatch.setattr(postgres_module, "free_port", lambda: next(offers, None) or free())
         with EmbeddedPostgres(tmp_path / "pg") as server:
             assert server.port != taken
             assert await fetch(server.admin_url, "SELECT 1") == 1

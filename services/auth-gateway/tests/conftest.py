@@ -9,7 +9,6 @@ import pytest
 from auth_gateway.app import create_app
 from auth_gateway.settings import Settings
 from litestar import Litestar
-from seda_messaging.provision import provision
 from seda_testkit.app import running
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.nats import EmbeddedNats
@@ -23,12 +22,6 @@ Running = AbstractAsyncContextManager[httpx.AsyncClient]
 @pytest.fixture(scope="module")
 def database(service_database: Callable[[str, str], ServiceDatabase]) -> ServiceDatabase:
     return service_database("auth_gateway", "auth")
-
-
-@pytest.fixture(scope="module")
-async def broker(nats: EmbeddedNats) -> EmbeddedNats:
-    await provision(nats.url, "auth-gateway")
-    return nats
 
 
 @pytest.fixture

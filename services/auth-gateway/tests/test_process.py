@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
+from seda_testkit.ports import free_port
 
 from .people import sign_up
 from .upstream import Exchange, Upstream, answer_ok
@@ -23,12 +23,6 @@ from .upstream import Exchange, Upstream, answer_ok
 
 def logged(log_file: Path) -> str:
     return log_file.read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

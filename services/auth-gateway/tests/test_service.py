@@ -1,7 +1,5 @@
 """The service as a whole: it refuses to start unsafely, and its lists agree with each other."""
 
-import asyncio
-import inspect
 import os
 import pkgutil
 import subprocess
@@ -22,13 +20,14 @@ from auth_gateway.proxy.routes import Proxying, UpstreamMissing, proxy_mounts
 from auth_gateway.settings import Settings, check_for_environment
 from auth_gateway.tables import Table
 from litestar import get
-from seda_db.migrations import check_drift, downgrade, upgrade
 from seda_identity import Policy, enforce_policies
 from seda_identity.policy import PolicyMissing
 from seda_messaging.command_line import describe
 from seda_runtime.application import build_app
 from seda_runtime.settings import SettingsError
 from seda_testkit.databases import ServiceDatabase
+from seda_testkit.problems import errors_of
+from seda_testkit.schema import assert_migrations_are_sound
 
 NOT_FOR_CLIENTS = {AnswerCutOff, KeysUnusable, UpstreamMissing}
 """Raised at start or after an answer has begun; no problem could be written."""
@@ -129,13 +128,12 @@ def test_every_route_names_a_limit_class_that_exists(settings: Settings) -> None
 
 
 def test_every_error_of_the_service_has_a_problem() -> None:
-    raised = {
-        kind
+    modules = [
+        import_module(module.name)
         for module in pkgutil.walk_packages(auth_gateway.__path__, "auth_gateway.")
         if "migrations" not in module.name and "__main__" not in module.name
-        for _, kind in inspect.getmembers(import_module(module.name), inspect.isclass)
-        if issubclass(kind, Exception) and kind.__module__.startswith("auth_gateway.")
-    }
+    ]
+    raised = errors_of(*modules)
     inner = {kind for kind in raised if kind.__name__ == "CannotUnseal"}
     assert raised - set(PROBLEMS) == NOT_FOR_CLIENTS | inner
 
@@ -147,14 +145,8 @@ def test_problem_codes_are_stable_words() -> None:
         assert 400 <= problem.status < 600
 
 
-async def test_tables_and_migrations_agree(database: ServiceDatabase) -> None:
-    drift = await asyncio.to_thread(check_drift, "auth_gateway", database.owner_url, Table.metadata)
-    assert drift == []
-
-
-async def test_migrations_go_down_and_up_again(database: ServiceDatabase) -> None:
-    await asyncio.to_thread(downgrade, "auth_gateway", database.owner_url, "base")
-    await asyncio.to_thread(upgrade, "auth_gateway", database.owner_url)
+async def test_migrations_go_up_down_and_up_and_leave_no_drift(database: ServiceDatabase) -> None:
+    await assert_migrations_are_sound("auth_gateway", database, Table.metadata)
 
 
 def test_the_service_describes_itself() -> None:

@@ -17,9 +17,9 @@ from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
 from seda_db import Database
 from seda_messaging import Bus
-from seda_messaging.provision import provision
 from seda_runtime.clock import utc_now
 from seda_testkit.app import running
+from seda_testkit.caller import Caller
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
@@ -34,24 +34,13 @@ WAIT_SECONDS = 5
 class Person:
     """Somebody with a session: speaks HTTP as the gateway would pass it on, and opens sockets."""
 
-    def __init__(self, chat: "Chat", user_id: UUID | None = None, role: str = "USER") -> None:
+    def __init__(self, chat: "Chat", role: str) -> None:
         self.chat = chat
-        self.id = user_id or uuid4()
+        self.id = uuid4()
         self.session_id = uuid4()
         self.role = role
-
-    async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        url = httpx.URL("http://test/api/v1" + path)
-        identity = self.chat.keys.identity(
-            SERVICE,
-            method,
-            url.path,
-            user_id=self.id,
-            role=self.role,
-            session_id=self.session_id,
-        )
-        headers = {"X-Seda-Identity": identity, **options.pop("headers", {})}
-        return await self.chat.http.request(method, url, headers=headers, **options)
+        who = {"user_id": self.id, "session_id": self.session_id, "role": role}
+        self.ask = Caller(chat.http, chat.keys, SERVICE, **who)
 
     async def ok(self, method: str, path: str, **options: Any) -> Any:
         answer = await self.ask(method, path, **options)
@@ -208,7 +197,7 @@ class Chat:
         return live
 
     def person(self, role: str = "USER") -> Person:
-        return Person(self, role=role)
+        return Person(self, role)
 
     async def publish(
         self,
@@ -230,21 +219,15 @@ def database(service_database: Callable[[str, str], ServiceDatabase]) -> Service
     return service_database("chat_realtime", "chat")
 
 
-@pytest.fixture(scope="module")
-async def broker(nats: EmbeddedNats) -> str:
-    """NATS with every stream and consumer that chat and its neighbours need."""
-    for service in (SERVICE, "auth-gateway", "user-artist", "track-unfurl"):
-        await provision(nats.url, service)
-    return nats.url
-
-
-def settings(database: ServiceDatabase, broker: str, keys: GatewayKeys, **changes: Any) -> Settings:
+def settings(
+    database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys, **changes: Any
+) -> Settings:
     values: dict[str, Any] = {
         "env": "test",
         "port": 0,
         "socket_port": 0,
         "database_url": database.app_url,
-        "nats_url": broker,
+        "nats_url": broker.url,
         "gateway_url": keys.gateway_url,
         "trace_sample_ratio": 1.0,
         "socket_tick_seconds": 0.02,
@@ -256,10 +239,10 @@ def settings(database: ServiceDatabase, broker: str, keys: GatewayKeys, **change
 
 @asynccontextmanager
 async def run_chat(
-    database: ServiceDatabase, broker: str, keys: GatewayKeys, **changes: Any
+    database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys, **changes: Any
 ) -> AsyncIterator[Chat]:
     app = create_app(settings(database, broker, keys, **changes))
-    bus = Bus(changes.get("nats_url", broker), service="chat-test")
+    bus = Bus(changes.get("nats_url", broker.url), service="chat-test")
     db = Database(database.app_url, pool_size=4)
     await bus.open()
     try:
@@ -271,7 +254,9 @@ async def run_chat(
 
 
 @pytest.fixture(scope="module")
-async def chat(database: ServiceDatabase, broker: str, keys: GatewayKeys) -> AsyncIterator[Chat]:
+async def chat(
+    database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys
+) -> AsyncIterator[Chat]:
     """One process, shared by the tests of a module: each makes its own people and rooms."""
     async with run_chat(database, broker, keys) as running_chat:
         yield running_chat
@@ -279,7 +264,7 @@ async def chat(database: ServiceDatabase, broker: str, keys: GatewayKeys) -> Asy
 
 @pytest.fixture(scope="module")
 async def other_chat(
-    chat: Chat, database: ServiceDatabase, broker: str, keys: GatewayKeys
+    chat: Chat, database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys
 ) -> AsyncIterator[Chat]:
     """A second process beside `chat`, on the same database and broker."""
     async with run_chat(database, broker, keys) as running_chat:
@@ -293,7 +278,9 @@ def knock() -> Callable[[Chat], Any]:
 
 
 @pytest.fixture
-def start_chat(database: ServiceDatabase, broker: str, keys: GatewayKeys) -> Callable[..., Any]:
+def start_chat(
+    database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys
+) -> Callable[..., Any]:
     """`start_chat(**settings)`: another process, with its own settings."""
 
     def start(**changes: Any) -> Any:

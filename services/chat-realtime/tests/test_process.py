@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,19 +14,15 @@ from uuid import uuid4
 import httpx
 import pytest
 from seda_testkit.eventually import eventually
+from seda_testkit.ports import free_port
 from websockets.asyncio.client import connect
 
 if TYPE_CHECKING:
     from seda_testkit.databases import ServiceDatabase
     from seda_testkit.keys import GatewayKeys
+    from seda_testkit.nats import EmbeddedNats
 
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -57,7 +52,7 @@ async def logged(process: asyncio.subprocess.Process, event: str) -> dict[str, A
 
 
 async def test_one_process_serves_http_and_sockets_and_drains_on_sigterm(
-    database: "ServiceDatabase", broker: str, keys: "GatewayKeys"
+    database: "ServiceDatabase", broker: "EmbeddedNats", keys: "GatewayKeys"
 ) -> None:
     port = free_port()
     environment = {
@@ -65,7 +60,7 @@ async def test_one_process_serves_http_and_sockets_and_drains_on_sigterm(
         "PORT": str(port),
         "SOCKET_PORT": "0",
         "DATABASE_URL": database.app_url,
-        "NATS_URL": broker,
+        "NATS_URL": broker.url,
         "GATEWAY_URL": keys.gateway_url,
         "DRAIN_WINDOW_SECONDS": "0.5",
     }

@@ -1,7 +1,5 @@
 """The service as a whole: its schema, its promises, its start."""
 
-import inspect
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -22,9 +20,10 @@ from chat_realtime.settings import Settings
 from chat_realtime.tables import Table
 from seda_contracts.registry import consumed_by
 from seda_db import DatabaseUnavailable
-from seda_db.migrations import check_drift, downgrade, upgrade
 from seda_messaging.lifespan import group_by_consumer
 from seda_runtime.settings import SettingsError
+from seda_testkit.problems import errors_of
+from seda_testkit.schema import assert_migrations_are_sound
 
 if TYPE_CHECKING:
     from conftest import Chat
@@ -41,15 +40,7 @@ DOMAINS = (
 
 
 def domain_errors() -> list[type[Exception]]:
-    return sorted(
-        {
-            kind
-            for domain in DOMAINS
-            for _, kind in inspect.getmembers(domain, inspect.isclass)
-            if issubclass(kind, Exception) and kind.__module__ == domain.__name__
-        },
-        key=lambda kind: kind.__name__,
-    )
+    return sorted(errors_of(*DOMAINS), key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", domain_errors(), ids=lambda kind: kind.__name__)
@@ -82,20 +73,12 @@ def test_everything_the_registry_promises_is_consumed() -> None:
     assert consumers.__doc__
 
 
-def test_tables_and_migrations_say_the_same(database: "ServiceDatabase") -> None:
-    with ThreadPoolExecutor(1) as thread:
-        drift = thread.submit(
-            check_drift, "chat_realtime", database.owner_url, Table.metadata
-        ).result()
-    assert drift == []
-
-
-def test_migrations_go_down_and_up_again(database_factory: "DatabaseFactory") -> None:
+async def test_migrations_go_up_down_and_up_and_leave_no_drift(
+    database_factory: "DatabaseFactory",
+) -> None:
     database = database_factory.clone("chat_realtime", "chat")
     try:
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(downgrade, "chat_realtime", database.owner_url, "base").result()
-            thread.submit(upgrade, "chat_realtime", database.owner_url).result()
+        await assert_migrations_are_sound("chat_realtime", database, Table.metadata)
     finally:
         database_factory.drop(database)
 

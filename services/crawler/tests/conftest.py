@@ -4,57 +4,45 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import httpx
-import nats
 import pytest
 from crawler.app import SERVICE, create_app
 from crawler.operations import Crawling
 from crawler.politeness import HostTurns
 from crawler.settings import Settings
 from crawler.tables import JobRow, Table
-from nats.js import JetStreamContext
-from seda_contracts.base import Contract
-from seda_contracts.envelope import headers_of
 from seda_contracts.events.crawl import CrawlFetch, host_key
-from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_fetch import Fetcher, FetchLimits
 from seda_messaging import Outbox
-from seda_messaging.provision import provision
 from seda_runtime.ids import uuid7
 from seda_testkit.app import running
+from seda_testkit.caller import Caller
+from seda_testkit.clock import HandClock
 from seda_testkit.databases import ServiceDatabase
-from seda_testkit.eventually import eventually
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
 from sqlalchemy import select
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOST = "tunes.example"
 SITE = f"http://{HOST}"
 PAGE = b"<title>Ada</title><p>My claim: seda-2345-6789</p>"
 
 
-class HandClock:
-    """Time that stands still until a test, or a rest, moves it."""
+class RestingClock(HandClock):
+    """Time that a rest moves too."""
 
     def __init__(self) -> None:
-        self.moment = NOON
+        super().__init__()
         self.rests: list[float] = []
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def pass_by(self, time: timedelta) -> None:
-        self.moment += time
 
     async def rest(self, seconds: float) -> None:
         self.rests.append(seconds)
-        self.moment += timedelta(seconds=seconds)
+        self.pass_by(timedelta(seconds=seconds))
 
 
 @dataclass
@@ -113,8 +101,8 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> RestingClock:
+    return RestingClock()
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +111,14 @@ def migrated(service_database: Callable[[str, str], ServiceDatabase]) -> Service
 
 
 @pytest.fixture
-async def db(migrated: ServiceDatabase) -> AsyncIterator[Database]:
-    await migrated.delete_rows()
-    database = Database(migrated.app_url)
-    yield database
-    await database.close()
+def outbox(clock: RestingClock) -> Outbox:
+    return Outbox(Table.metadata, service=SERVICE, now=clock)
 
 
 @pytest.fixture
-async def crawling(db: Database, site: Site, clock: HandClock) -> AsyncIterator[Crawling]:
+async def crawling(
+    db: Database, site: Site, clock: RestingClock, outbox: Outbox
+) -> AsyncIterator[Crawling]:
     """The operations' collaborators: everything real but the time."""
 
     async def no_names(host: str) -> list[str]:
@@ -143,7 +130,7 @@ async def crawling(db: Database, site: Site, clock: HandClock) -> AsyncIterator[
         yield Crawling(
             db=db,
             fetcher=fetcher,
-            outbox=Outbox(Table.metadata, service=SERVICE, now=clock),
+            outbox=outbox,
             turns=HostTurns(db, now=clock, rest=clock.rest),
             now=clock,
             product="SedaBot",
@@ -171,34 +158,12 @@ def command() -> Callable[..., CrawlFetch]:
 
 
 @pytest.fixture
-def published(db: Database) -> Callable[[], Any]:
-    """Everything the service wrote to its outbox, decoded, in order."""
-    table = Table.metadata.tables["crawler.outbox"]
-
-    async def read() -> list[Contract]:
-        query = select(table.c.headers, table.c.payload).order_by(table.c.id)
-        async with db.read() as tx:
-            rows = (await tx.execute(query)).all()
-        return [BY_TYPE[headers["ce-type"]].contract.decode(body) for headers, body in rows]
-
-    return read
-
-
-@pytest.fixture
 def jobs(db: Database) -> Callable[[], Any]:
     async def read() -> list[JobRow]:
         async with db.read() as tx:
             return list((await tx.scalars(select(JobRow))).all())
 
     return read
-
-
-@pytest.fixture(scope="module")
-async def broker(nats: EmbeddedNats) -> EmbeddedNats:
-    """The broker with every stream this service and its neighbour speak on."""
-    for service in ("verification", SERVICE):
-        await provision(nats.url, service)
-    return nats
 
 
 @pytest.fixture
@@ -223,50 +188,7 @@ async def client(db: Database, settings: Settings) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-class Caller:
-    """Sends requests as the gateway would for one person, or for nobody."""
-
-    def __init__(self, client: httpx.AsyncClient, keys: GatewayKeys, **who: Any) -> None:
-        self._client = client
-        self._keys = keys
-        self._who = who
-
-    async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
-        full_path = f"/api/v1/admin/crawler{path}"
-        token = self._keys.identity(SERVICE, method, full_path, **self._who)
-        headers = {"X-Seda-Identity": token}
-        return await self._client.request(method, full_path, headers=headers, **options)
-
-
 @pytest.fixture
 def calling(client: httpx.AsyncClient, keys: GatewayKeys) -> Callable[..., Caller]:
     """`calling(user_id=..., role="ADMIN")` is that person; `calling()` is nobody."""
-    return lambda **who: Caller(client, keys, **who)
-
-
-class Deliveries:
-    """Another service, as the broker sees it."""
-
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
-
-    async def __call__(self, event: Contract, event_id: UUID) -> None:
-        """Put it on its stream; without its id the broker cannot drop a copy."""
-        entry = BY_TYPE[event.TYPE]
-        headers = headers_of(event, event_id=event_id, service=entry.producer, at=NOON)
-        headers.pop("Nats-Msg-Id")
-        await self._js.publish(event.subject(), event.encode(), headers=headers)
-
-    async def settled(self) -> None:
-        async def is_idle() -> bool:
-            info = await self._js.consumer_info("CMD_CRAWL", "crawler_jobs")
-            return info.num_pending == 0 and info.num_ack_pending == 0
-
-        await eventually(is_idle)
-
-
-@pytest.fixture
-async def deliver(broker: EmbeddedNats) -> AsyncIterator[Deliveries]:
-    connection = await nats.connect(broker.url)
-    yield Deliveries(connection.jetstream())
-    await connection.close()
+    return partial(Caller, client, keys, SERVICE, prefix="/api/v1/admin/crawler")

@@ -16,7 +16,7 @@ from seda_contracts.events.crawl import (
     CrawlPageFetched,
 )
 
-from .conftest import PAGE, SITE, Answer, HandClock, Site
+from .conftest import PAGE, SITE, Answer, RestingClock, Site
 
 Command = Callable[..., CrawlFetch]
 Published = Callable[[], Any]
@@ -81,7 +81,7 @@ async def test_a_redirect_into_our_own_network_is_refused(
 
 
 async def test_the_cache_answers_while_it_is_fresh(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     await _run(crawling, command())
     clock.pass_by(timedelta(minutes=59))
@@ -92,7 +92,7 @@ async def test_the_cache_answers_while_it_is_fresh(
 
 
 async def test_a_stale_page_is_asked_for_with_its_validators_and_304_renews_it(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     headers = {"Content-Type": "text/html", "ETag": '"1"', "Last-Modified": "yesterday"}
     site.says("/", Answer(body=PAGE, headers=headers), Answer(304, headers={}))
@@ -145,7 +145,7 @@ async def test_a_page_that_robots_forbids_is_never_asked_for(
 
 
 async def test_rules_are_kept_for_a_day(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     await _run(crawling, command(bypass_cache=True))
     clock.pass_by(timedelta(hours=23))
@@ -185,7 +185,7 @@ async def test_only_the_first_500_kib_of_rules_are_read(
 
 
 async def test_a_host_that_answers_later_is_asked_again_with_growing_waits(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     site.says("/", Answer(503), Answer(500), Answer(body=PAGE))
     report = await _run(crawling, command())
@@ -194,7 +194,7 @@ async def test_a_host_that_answers_later_is_asked_again_with_growing_waits(
 
 
 async def test_retry_after_is_a_floor(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     site.says("/", Answer(429, headers={"Retry-After": "17"}), Answer(body=PAGE))
     assert (await _run(crawling, command())).outcome == "ok"
@@ -214,7 +214,7 @@ async def test_a_job_whose_retries_are_used_up_has_failed(
 
 
 async def test_waiting_stops_at_its_budget(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     site.says("/", Answer(429, headers={"Retry-After": "9999999999"}))
     report = await _run(crawling, command())
@@ -265,7 +265,7 @@ async def test_a_nul_on_a_page_can_be_stored(
 
 
 async def test_requests_to_one_host_keep_their_distance_and_never_overlap(
-    crawling: Crawling, command: Command, site: Site, clock: HandClock
+    crawling: Crawling, command: Command, site: Site, clock: RestingClock
 ) -> None:
     site.says("/robots.txt", Answer(body=b"User-agent: *\nCrawl-delay: 3\n"))
     await _run(crawling, command(bypass_cache=True))

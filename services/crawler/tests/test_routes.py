@@ -9,9 +9,10 @@ import pytest
 from crawler import operations
 from crawler.operations import Crawling
 from seda_contracts.events.crawl import CrawlFetch
+from seda_testkit.caller import Caller
 from seda_testkit.eventually import eventually
 
-from .conftest import SITE, Caller, Site
+from .conftest import SITE, Site
 
 Calling = Callable[..., Caller]
 

@@ -1,52 +1,29 @@
 """The service as a whole: its schema, its roles, its table of problems, its start."""
 
-import asyncio
-import inspect
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import asyncpg
 import httpx
 import pytest
 from crawler import domain
 from crawler.problems import PROBLEMS
 from crawler.settings import Settings
 from crawler.tables import Table
-from seda_db.migrations import check_drift, downgrade, upgrade
 from seda_runtime.settings import SettingsError, load
 from seda_testkit.databases import ServiceDatabase
+from seda_testkit.problems import errors_of
+from seda_testkit.schema import assert_migrations_are_sound, assert_role_keeps_to_its_schema
 
 ENVIRONMENT = {"PORT": "0", "DATABASE_URL": "postgresql://x/y", "NATS_URL": "nats://x"}
 
 
-async def in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Alembic runs a loop of its own, so it needs a thread of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        return await asyncio.wrap_future(thread.submit(work, *arguments))
-
-
 async def test_migrations_go_up_down_and_up_and_leave_no_drift(migrated: ServiceDatabase) -> None:
-    await in_thread(downgrade, "crawler", migrated.owner_url, "base")
-    await in_thread(upgrade, "crawler", migrated.owner_url)
-    assert await in_thread(check_drift, "crawler", migrated.owner_url, Table.metadata) == []
+    await assert_migrations_are_sound("crawler", migrated, Table.metadata)
 
 
-async def test_the_service_role_cannot_change_its_own_schema(migrated: ServiceDatabase) -> None:
-    service = await asyncpg.connect(migrated.app_url)
-    try:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await service.execute("DROP TABLE crawler.page")
-    finally:
-        await service.close()
+async def test_the_service_role_keeps_to_its_own_schema(migrated: ServiceDatabase) -> None:
+    await assert_role_keeps_to_its_schema(migrated)
 
 
 def test_every_domain_error_has_a_problem() -> None:
-    errors = {
-        found
-        for _, found in inspect.getmembers(domain, inspect.isclass)
-        if issubclass(found, Exception) and found.__module__ == domain.__name__
-    }
+    errors = errors_of(domain)
     assert errors
     assert errors - set(PROBLEMS) == set()
 

@@ -7,29 +7,22 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import nats
 import pytest
 import trustme
 from litestar import Litestar
-from nats.js import JetStreamContext
-from seda_contracts.base import Contract
-from seda_contracts.envelope import headers_of
-from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_fetch import Fetcher
 from seda_messaging import Outbox
-from seda_messaging.provision import provision
-from seda_runtime.ids import uuid7
 from seda_testkit.app import running
+from seda_testkit.caller import Caller
+from seda_testkit.clock import HandClock
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
-from sqlalchemy import select
 from track_unfurl.app import SERVICE, create_app
 from track_unfurl.charts.operations import Charts
 from track_unfurl.settings import Settings
@@ -40,7 +33,6 @@ from track_unfurl.tracks.operations import Tracks
 from track_unfurl.tracks.recent import Recent
 from track_unfurl.tracks.resolution import Resolving
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROVIDER_HOSTS = (
     "open.spotify.com",
     "spotify.link",
@@ -57,19 +49,6 @@ PROVIDER_HOSTS = (
     "oembed.tidal.com",
     "blog.example",
 )
-
-
-class HandClock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.moment = NOON
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def pass_by(self, time: timedelta) -> None:
-        self.moment += time
 
 
 @dataclass(slots=True)
@@ -206,22 +185,9 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
 @pytest.fixture(scope="module")
 def migrated(service_database: Callable[[str, str], ServiceDatabase]) -> ServiceDatabase:
     return service_database("track_unfurl", "unfurl")
-
-
-@pytest.fixture
-async def db(migrated: ServiceDatabase) -> AsyncIterator[Database]:
-    await migrated.delete_rows()
-    database = Database(migrated.app_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -275,27 +241,6 @@ def resolving(make_resolving: Callable[..., Resolving]) -> Resolving:
 
 
 @pytest.fixture
-def published(db: Database, outbox: Outbox) -> Callable[[], Any]:
-    """Everything the service wrote to its outbox, decoded, in order."""
-
-    async def read() -> list[Contract]:
-        query = select(outbox.table.c.headers, outbox.table.c.payload).order_by(outbox.table.c.id)
-        async with db.read() as tx:
-            rows = (await tx.execute(query)).all()
-        return [BY_TYPE[headers["ce-type"]].contract.decode(body) for headers, body in rows]
-
-    return read
-
-
-@pytest.fixture(scope="module")
-async def broker(nats: EmbeddedNats) -> EmbeddedNats:
-    """The broker with every stream this service and its neighbour speak on."""
-    for service in ("chat-realtime", SERVICE):
-        await provision(nats.url, service)
-    return nats
-
-
-@pytest.fixture
 def settings(
     migrated: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys, providers: FakeProviders
 ) -> Settings:
@@ -325,31 +270,9 @@ async def client(db: Database, app: Litestar) -> AsyncIterator[httpx.AsyncClient
 def get(client: httpx.AsyncClient, keys: GatewayKeys) -> Callable[..., Any]:
     """`await get("/tracks/popular")` as the gateway asks for nobody in particular."""
 
+    nobody = Caller(client, keys, SERVICE)
+
     async def ask(path: str, **params: str) -> httpx.Response:
-        full_path = f"/api/v1{path}"
-        headers = {"X-Seda-Identity": keys.identity(SERVICE, "GET", full_path)}
-        return await client.get(full_path, params=params, headers=headers)
+        return await nobody("GET", path, params=params)
 
     return ask
-
-
-@pytest.fixture
-async def js(broker: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
-    connection = await nats.connect(broker.url)
-    yield connection.jetstream()
-    await connection.close()
-
-
-@pytest.fixture
-def deliver(js: JetStreamContext) -> Callable[..., Any]:
-    """`await deliver(event)` puts it on the broker as its producer would."""
-
-    async def send(contract: Contract, *, times: int = 1) -> None:
-        event_id = uuid7()
-        headers = headers_of(contract, event_id=event_id, service="chat-realtime", at=NOON)
-        for copy in range(times):
-            # The broker's own duplicate check is passed by, so that ours is what is tested.
-            copied = {**headers, "Nats-Msg-Id": f"{event_id}-{copy}"}
-            await js.publish(contract.subject(), contract.encode(), headers=copied)
-
-    return send

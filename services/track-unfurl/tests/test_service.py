@@ -1,16 +1,15 @@
 """What must hold of the service as a whole."""
 
 import asyncio
-import inspect
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import track_unfurl.links.domain as links_domain
 import track_unfurl.tracks.domain as tracks_domain
 from seda_db import Database
-from seda_db.migrations import check_drift, downgrade, upgrade
 from seda_fetch import OverrideForbidden
-from seda_testkit.databases import DatabaseFactory, ServiceDatabase
+from seda_testkit.databases import ServiceDatabase
+from seda_testkit.problems import errors_of
+from seda_testkit.schema import assert_migrations_are_sound
 from sqlalchemy import text
 from track_unfurl.app import create_app
 from track_unfurl.problems import PROBLEMS
@@ -19,12 +18,7 @@ from track_unfurl.tables import Table
 
 
 def test_every_domain_error_is_a_problem() -> None:
-    errors = {
-        kind
-        for module in (links_domain, tracks_domain)
-        for _, kind in inspect.getmembers(module, inspect.isclass)
-        if issubclass(kind, Exception) and kind.__module__ == module.__name__
-    }
+    errors = errors_of(links_domain, tracks_domain)
     assert errors
     assert errors <= PROBLEMS.keys()
 
@@ -40,18 +34,10 @@ async def test_the_indexes_people_were_promised_exist_by_name(db: Database) -> N
     } <= names
 
 
-def test_migrations_give_the_tables_in_code_and_can_go_back(
-    database_factory: DatabaseFactory,
+async def test_migrations_give_the_tables_in_code_and_can_go_back(
+    migrated: ServiceDatabase,
 ) -> None:
-    database: ServiceDatabase = database_factory.clone("track_unfurl", "unfurl")
-    with ThreadPoolExecutor(1) as thread:
-        differences = thread.submit(
-            check_drift, "track_unfurl", database.owner_url, Table.metadata
-        ).result()
-        thread.submit(downgrade, "track_unfurl", database.owner_url, "base").result()
-        thread.submit(upgrade, "track_unfurl", database.owner_url).result()
-    database_factory.drop(database)
-    assert differences == []
+    await assert_migrations_are_sound("track_unfurl", migrated, Table.metadata)
 
 
 async def test_an_override_of_names_stops_the_start_in_production(settings: Settings) -> None:

@@ -1,30 +1,23 @@
 """The service on a real database and a real broker, and a client that speaks as the gateway."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import httpx
-import nats
 import pytest
 from litestar import Litestar
-from nats.js import JetStreamContext
-from seda_contracts.base import Contract
-from seda_contracts.envelope import headers_of
 from seda_contracts.events.auth import AccountRegistered
-from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_messaging import Outbox
-from seda_messaging.consumer import durable_name
-from seda_messaging.provision import provision
 from seda_runtime.ids import uuid7
 from seda_testkit.app import running
+from seda_testkit.caller import Caller
+from seda_testkit.clock import NOON, HandClock
 from seda_testkit.databases import ServiceDatabase
-from seda_testkit.eventually import eventually
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
-from sqlalchemy import select
 from user_artist.app import SERVICE, create_app
 from user_artist.artists.operations import Artists
 from user_artist.settings import Settings
@@ -32,53 +25,10 @@ from user_artist.tables import Table
 from user_artist.users import operations as user_operations
 from user_artist.users.operations import Profiles
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-class HandClock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.moment = NOON
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def pass_by(self, time: timedelta) -> None:
-        self.moment += time
-
-
-class Caller:
-    """Sends requests as the gateway would for one person, or for nobody."""
-
-    def __init__(self, client: httpx.AsyncClient, keys: GatewayKeys, **who: Any) -> None:
-        self._client = client
-        self._keys = keys
-        self._who = who
-
-    async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
-        full_path = f"/api/v1{path}"
-        token = self._keys.identity(SERVICE, method, full_path, **self._who)
-        headers = {"X-Seda-Identity": token, **options.pop("headers", {})}
-        return await self._client.request(method, full_path, headers=headers, **options)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
 
 @pytest.fixture(scope="module")
 def migrated(service_database: Callable[[str, str], ServiceDatabase]) -> ServiceDatabase:
     return service_database("user_artist", "user_artist")
-
-
-@pytest.fixture
-async def db(migrated: ServiceDatabase) -> AsyncIterator[Database]:
-    await migrated.delete_rows()
-    database = Database(migrated.app_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -97,19 +47,6 @@ def artists(outbox: Outbox, clock: HandClock) -> Artists:
 
 
 @pytest.fixture
-def published(db: Database, outbox: Outbox) -> Callable[[], Any]:
-    """Everything the service wrote to its outbox, decoded, in order."""
-
-    async def read() -> list[Contract]:
-        query = select(outbox.table.c.headers, outbox.table.c.payload).order_by(outbox.table.c.id)
-        async with db.read() as tx:
-            rows = (await tx.execute(query)).all()
-        return [BY_TYPE[headers["ce-type"]].contract.decode(body) for headers, body in rows]
-
-    return read
-
-
-@pytest.fixture
 def register(db: Database, profiles: Profiles) -> Callable[..., Any]:
     """`await register("Ada")` makes a profile and gives its id."""
 
@@ -125,14 +62,6 @@ def register(db: Database, profiles: Profiles) -> Callable[..., Any]:
         return account.user_id
 
     return make
-
-
-@pytest.fixture(scope="module")
-async def broker(nats: EmbeddedNats) -> EmbeddedNats:
-    """The broker with every stream this service and its neighbours speak on."""
-    for service in ("auth-gateway", "verification", SERVICE):
-        await provision(nats.url, service)
-    return nats
 
 
 @pytest.fixture
@@ -161,40 +90,4 @@ async def client(db: Database, app: Litestar) -> AsyncIterator[httpx.AsyncClient
 @pytest.fixture
 def calling(client: httpx.AsyncClient, keys: GatewayKeys) -> Callable[..., Caller]:
     """`calling(user_id=...)` is that person; `calling()` is nobody."""
-    return lambda **who: Caller(client, keys, **who)
-
-
-@pytest.fixture
-async def deliver(broker: EmbeddedNats) -> AsyncIterator[Callable[..., Any]]:
-    """`await deliver(event, event_id)` puts it on its stream; copies are not held back.
-
-    `await deliver.settled(consumer)` returns when that consumer has dealt with all it was sent.
-    """
-    connection = await nats.connect(broker.url)
-    yield Deliveries(connection.jetstream())
-    await connection.close()
-
-
-class Deliveries:
-    """Another service, as the broker sees it."""
-
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
-
-    async def __call__(self, event: Contract, event_id: UUID) -> None:
-        entry = BY_TYPE[event.TYPE]
-        headers = headers_of(event, event_id=event_id, service=entry.producer, at=NOON)
-        # Without its id the broker cannot drop the copy: what is left to help is the inbox.
-        headers.pop("Nats-Msg-Id")
-        await self._js.publish(event.subject(), event.encode(), headers=headers)
-
-    async def settled(self, consumer: str, stream: str) -> None:
-        async def is_idle() -> bool:
-            info = await self._js.consumer_info(stream, durable_name(consumer))
-            return info.num_pending == 0 and info.num_ack_pending == 0
-
-        await eventually(is_idle, timeout_seconds=20)
-
-    async def dead_letters(self, consumer: str) -> int:
-        info = await self._js.stream_info("DLQ", subjects_filter=f"seda.dlq.{consumer}")
-        return sum((info.state.subjects or {}).values())
+    return partial(Caller, client, keys, SERVICE)

@@ -1,40 +1,22 @@
 """The service as a whole: its schema, its roles, its table of problems, its routes."""
 
-import asyncio
-import importlib
-import inspect
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
-from seda_db.migrations import check_drift, downgrade, upgrade
 from seda_testkit.databases import ServiceDatabase
+from seda_testkit.problems import errors_of
+from seda_testkit.schema import assert_migrations_are_sound, assert_role_keeps_to_its_schema
+from user_artist import addresses, names
+from user_artist.artists import domain as artists_domain
 from user_artist.problems import PROBLEMS
 from user_artist.tables import Table
-
-RULES = (
-    "user_artist.names",
-    "user_artist.addresses",
-    "user_artist.users.domain",
-    "user_artist.artists.domain",
-)
-
-
-async def in_thread(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Alembic runs a loop of its own, so it needs a thread of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        return await asyncio.wrap_future(thread.submit(work, *arguments))
+from user_artist.users import domain as users_domain
 
 
 async def test_migrations_go_up_down_and_up_and_leave_no_drift(migrated: ServiceDatabase) -> None:
-    await in_thread(downgrade, "user_artist", migrated.owner_url, "base")
-    await in_thread(upgrade, "user_artist", migrated.owner_url)
-    drift = await in_thread(check_drift, "user_artist", migrated.owner_url, Table.metadata)
-    assert drift == []
+    await assert_migrations_are_sound("user_artist", migrated, Table.metadata)
 
 
 @pytest.mark.parametrize(
@@ -82,40 +64,12 @@ async def test_deleting_a_profile_takes_its_artist_along(migrated: ServiceDataba
     assert left == 0
 
 
-@pytest.mark.parametrize("schema", ["verification", "public"])
-async def test_the_service_role_is_refused_on_other_schemas(
-    migrated: ServiceDatabase, schema: str
-) -> None:
-    admin = await asyncpg.connect(migrated.admin_url)
-    await admin.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    await admin.execute(f"CREATE TABLE IF NOT EXISTS {schema}.foreign_thing (id int)")
-    await admin.close()
-    service = await asyncpg.connect(migrated.app_url)
-    try:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await service.fetch(f"SELECT * FROM {schema}.foreign_thing")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await service.execute(f"CREATE TABLE {schema}.mine (id int)")
-    finally:
-        await service.close()
-
-
-async def test_the_service_role_cannot_change_its_own_schema(migrated: ServiceDatabase) -> None:
-    service = await asyncpg.connect(migrated.app_url)
-    try:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await service.execute("DROP TABLE user_artist.artist")
-    finally:
-        await service.close()
+async def test_the_service_role_keeps_to_its_own_schema(migrated: ServiceDatabase) -> None:
+    await assert_role_keeps_to_its_schema(migrated)
 
 
 def test_every_domain_error_has_a_problem() -> None:
-    errors = {
-        found
-        for name in RULES
-        for _, found in inspect.getmembers(importlib.import_module(name), inspect.isclass)
-        if issubclass(found, Exception) and found.__module__ == name
-    }
+    errors = errors_of(names, addresses, users_domain, artists_domain)
     assert errors
     assert errors - set(PROBLEMS) == set()
 

@@ -1,7 +1,7 @@
 """Each consumer on a real broker, every event delivered twice: one effect."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +20,12 @@ from seda_contracts.events.verification import (
 from seda_db import Database
 from seda_runtime.ids import uuid7
 from seda_testkit.app import running
+from seda_testkit.clock import NOON
 from verification.app import create_app
 from verification.settings import Settings
 from verification.tables import ArtistRow, ClaimRow
 
 Make = Callable[..., Any]
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PAGE = "https://nova.example/"
 
 
@@ -62,10 +62,8 @@ def answered(client: Any, deliver: Any) -> Make:
     del client  # the service is running
 
     async def send(event: CrawlPageFetched | CrawlJobFailed) -> None:
-        event_id = uuid7()
-        await deliver(event, event_id)
-        await deliver(event, event_id)
-        await deliver.settled("verification.pages", "CRAWL")
+        await deliver(event, times=2)
+        await deliver.settled("verification.pages")
 
     return send
 
@@ -85,10 +83,9 @@ async def test_the_newest_word_on_an_artist_counts_in_any_order(
     older = ArtistProfileCreated(
         artist_id=artist_id, user_id=user_id, version=1, links=[], created_at=NOON
     )
-    for event, event_id in ((newer, uuid7()), (older, uuid7())):
-        await deliver(event, event_id)
-        await deliver(event, event_id)
-        await deliver.settled("verification.artists", "USER")
+    for event in (newer, older):
+        await deliver(event, times=2)
+        await deliver.settled("verification.artists")
     async with db.read() as tx:
         row = await tx.get(ArtistRow, artist_id)
     assert row is not None
@@ -286,6 +283,6 @@ async def test_without_automatic_approval_every_proof_waits_for_a_person(
     async with running(app):
         claim, code = await submit(uuid7())
         checking = await begin_check(claim)
-        await deliver(page(checking.job_id, code, "meta_tag"), uuid7())
-        await deliver.settled("verification.pages", "CRAWL")
+        await deliver(page(checking.job_id, code, "meta_tag"))
+        await deliver.settled("verification.pages")
         assert await status_of(claim) == "found"

@@ -2,15 +2,11 @@
 
 import socket
 
+from seda_testkit.ports import free_port
+
 
 def choose_port(wished: int) -> int:
     return wished if wished and _is_free(wished) else free_port()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

@@ -5,10 +5,11 @@ import os
 from dataclasses import dataclass
 
 from seda_demosites import HOSTS, resolver_override
+from seda_testkit.ports import free_port
 from seda_testkit.provision import RoleUrls, role_urls
 
 from seda_devrunner.checkout import Secrets, Service, StateFolder
-from seda_devrunner.ports import choose_port, free_port
+from seda_devrunner.ports import choose_port
 from seda_devrunner.supervision import Program
 
 DEVELOPMENT_LIMITS = {

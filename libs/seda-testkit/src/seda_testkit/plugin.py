@@ -1,23 +1,31 @@
 """Pytest fixtures, loaded for every test by `addopts` in the root pyproject.toml.
 
 Under pytest-xdist every worker is a process, so session fixtures are one server per worker.
+
+A service's conftest makes `db` and `published` work: it names its database `migrated` and its
+outbox `outbox`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
+import nats as nats_client
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from seda_contracts.base import Contract
+from seda_db import Database
+from seda_messaging import Outbox
 
+from seda_testkit.caller import IDENTITY_HEADER
+from seda_testkit.clock import HandClock
 from seda_testkit.databases import DatabaseFactory, ServiceDatabase
+from seda_testkit.events import Deliveries, provision_every_service, published_by
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
-
-IDENTITY_HEADER = "X-Seda-Identity"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,6 +55,12 @@ def spans() -> Iterator[InMemorySpanExporter]:
     exporter.shutdown()
 
 
+@pytest.fixture
+def clock() -> HandClock:
+    """Time that only the test moves."""
+    return HandClock()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """A real PostgreSQL server that forgets everything."""
@@ -69,6 +83,21 @@ def fresh_nats() -> Iterator[EmbeddedNats]:
     """A NATS server of this test alone: cheaper than deleting streams, and surer."""
     with EmbeddedNats() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+async def broker(nats: EmbeddedNats) -> EmbeddedNats:
+    """`nats` with the streams and consumers of every service."""
+    await provision_every_service(nats.url)
+    return nats
+
+
+@pytest.fixture
+async def deliver(broker: EmbeddedNats) -> AsyncIterator[Deliveries]:
+    """`await deliver(event)` puts it on its stream; `await deliver.settled(consumer)` waits."""
+    connection = await nats_client.connect(broker.url)
+    yield Deliveries(connection.jetstream())
+    await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +123,21 @@ def service_database(
     yield get
     for database in made.values():
         database_factory.drop(database)
+
+
+@pytest.fixture
+async def db(migrated: ServiceDatabase) -> AsyncIterator[Database]:
+    """The service's own database, empty, as its role sees it."""
+    await migrated.delete_rows()
+    database = Database(migrated.app_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def published(db: Database, outbox: Outbox) -> Callable[[], Awaitable[list[Contract]]]:
+    """`await published()`: everything the service wrote to its outbox, decoded, in order."""
+    return lambda: published_by(outbox, db)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from seda_testkit import child
 from seda_testkit.binaries import find_postgres
+from seda_testkit.ports import free_port
 
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 20.0
@@ -84,12 +84,12 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + START_SECONDS_MAX
         ports_tried = 0
         # A restart keeps the port, because those who know it are still there.
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         while not self._launch(deadline):
             said = self._log_tail()
             if PORT_TAKEN in said:
                 ports_tried += 1
-                self.port = _free_port()
+                self.port = free_port()
             may_retry = any(text in said for text in STILL_IN_USE) or PORT_TAKEN in said
             if not may_retry or ports_tried > PORT_ATTEMPTS_MAX or time.monotonic() > deadline:
                 self._discard_socket_folder()
@@ -247,13 +247,6 @@ class EmbeddedPostgres:
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-20:])
         except FileNotFoundError:
             return ""
-
-
-def _free_port() -> int:
-    """A port the kernel has just given out. Somebody may take it first; then the start retries."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment() -> dict[str, str]:

@@ -10,25 +10,13 @@ import msgspec
 import pytest
 from auth_gateway.settings import Settings
 from seda_db import Database
+from seda_testkit.clock import HandClock
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.eventually import eventually
 from sqlalchemy import text
 
 from ..conftest import ADMIN_API_KEY, Running
 from ..people import Person, log_in, refresh, sign_up, super_admin
-
-
-class Clock:
-    """A hand that only the test moves."""
-
-    def __init__(self) -> None:
-        self.moment = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def advance(self, **by: float) -> None:
-        self.moment += timedelta(**by)
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:
@@ -57,11 +45,11 @@ async def test_attack_018_twenty_parallel_refreshes_get_one_successor(
 async def test_attack_019_a_lost_answer_is_given_again(
     settings: Settings, start: Callable[..., Running]
 ) -> None:
-    clock = Clock()
+    clock = HandClock(datetime.now(UTC))
     async with start(settings, now=clock) as client:
         nina = await sign_up(client)
         lost = (await refresh(client, nina.refresh_token)).json()["refresh_token"]
-        clock.advance(hours=1)
+        clock.pass_by(timedelta(hours=1))
         again = (await refresh(client, nina.refresh_token)).json()["refresh_token"]
         assert again == lost
         assert (await refresh(client, again)).status_code == 200
@@ -70,13 +58,13 @@ async def test_attack_019_a_lost_answer_is_given_again(
 async def test_attack_017_a_replay_after_the_successor_was_used_ends_the_session(
     settings: Settings, start: Callable[..., Running], database: ServiceDatabase
 ) -> None:
-    clock = Clock()
+    clock = HandClock(datetime.now(UTC))
     async with start(settings, now=clock) as client:
         nina = await sign_up(client)
         stolen = nina.refresh_token
         await nina.refresh()
         await nina.refresh()
-        clock.advance(seconds=11)
+        clock.pass_by(timedelta(seconds=11))
         assert code(await refresh(client, stolen)) == (400, "refresh_token_already_used")
         assert code(await refresh(client, nina.refresh_token)) == (
             400,
@@ -90,13 +78,13 @@ async def test_attack_017_a_replay_after_the_successor_was_used_ends_the_session
 async def test_attack_017_twenty_parallel_replays_end_the_session_once(
     settings: Settings, start: Callable[..., Running], database: ServiceDatabase
 ) -> None:
-    clock = Clock()
+    clock = HandClock(datetime.now(UTC))
     async with start(settings, now=clock) as client:
         nina = await sign_up(client)
         stolen = nina.refresh_token
         await nina.refresh()
         await nina.refresh()
-        clock.advance(seconds=11)
+        clock.pass_by(timedelta(seconds=11))
         answers = await asyncio.gather(*(refresh(client, stolen) for _ in range(20)))
     assert {code(answer) for answer in answers} == {(400, "refresh_token_already_used")}
     assert len(await revocations(database)) == 1
@@ -105,13 +93,13 @@ async def test_attack_017_twenty_parallel_replays_end_the_session_once(
 async def test_impatient_tabs_within_ten_seconds_harm_nobody(
     settings: Settings, start: Callable[..., Running]
 ) -> None:
-    clock = Clock()
+    clock = HandClock(datetime.now(UTC))
     async with start(settings, now=clock) as client:
         nina = await sign_up(client)
         first = nina.refresh_token
         await nina.refresh()
         await nina.refresh()
-        clock.advance(seconds=10)
+        clock.pass_by(timedelta(seconds=10))
         late = await refresh(client, first)
         assert late.json()["refresh_token"] == nina.refresh_token
 
@@ -139,13 +127,13 @@ async def test_attack_020_an_altered_refresh_token_is_refused_and_ends_nothing(
 async def test_attack_021_a_session_ends_unused_for_two_weeks_or_after_three_months(
     settings: Settings, start: Callable[..., Running], times: int, days: int
 ) -> None:
-    clock = Clock()
+    clock = HandClock(datetime.now(UTC))
     async with start(settings, now=clock) as client:
         nina = await sign_up(client)
         for _ in range(times - 1):
-            clock.advance(days=days)
+            clock.pass_by(timedelta(days=days))
             await nina.refresh()
-        clock.advance(days=days)
+        clock.pass_by(timedelta(days=days))
         assert code(await refresh(client, nina.refresh_token)) == (400, "session_expired")
 
 
