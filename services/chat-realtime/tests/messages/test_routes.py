@@ -233,6 +233,23 @@ async def test_a_forged_page_is_refused(chat: "Chat", query: str) -> None:
     assert (await refused(ann, "GET", path))[0] == 400
 
 
+@pytest.mark.parametrize("seq", [2**53 + 1, 2**63, 10**30])
+async def test_a_place_that_no_log_has_is_refused_and_the_last_one_is_not(
+    chat: "Chat", seq: int
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    message = await ann.post(room)
+    base = f"/chat/rooms/{room}"
+    for path in (
+        f"{base}/messages?before_seq=",
+        f"{base}/messages/{message['id']}/replies?after_seq=",
+        f"{base}/events?after_seq=",
+    ):
+        assert await refused(ann, "GET", f"{path}{seq}") == (400, "validation_failed")
+        assert await ann.ok("GET", f"{path}{2**53}")
+
+
 @pytest.mark.parametrize("emoji", ["word", "%20", "x" * 17, "%01", "🔥" * 17, "%00"])
 async def test_what_is_no_emoji_is_refused(chat: "Chat", emoji: str) -> None:
     ann = chat.person()
