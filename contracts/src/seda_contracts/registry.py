@@ -36,7 +36,7 @@ def _row(
 REGISTRY = (
     _row(auth.AccountRegistered, "auth-gateway", "user-artist.accounts", personal_data=True),
     _row(auth.SessionRevoked, "auth-gateway", "chat-realtime.sessions", "auth-gateway.revocations"),
-    _row(auth.RoleChanged, "auth-gateway", "auth-gateway.revocations"),
+    _row(auth.RoleChanged, "auth-gateway", "chat-realtime.sessions", "auth-gateway.revocations"),
     _row(user.UserProfileCreated, "user-artist"),
     _row(user.UserProfileUpdated, "user-artist"),
     _row(user.UserState, "user-artist", "chat-realtime.people", personal_data=True),
