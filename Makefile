@@ -50,12 +50,17 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
+.PHONY: bench
+bench: setup ## measure the main flow beside the floor of this machine
+	@$(BIN)/python infra/bench/main_flow.py
+
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
 migration: setup ## write a service's next migration from its tables (s=user-artist m="add bio")
 	@$(RUNNER) migration $(s) "$(m)"
-generate: setup ## write anew what is printed from code: the events page, the roles' SQL
+generate: setup ## write anew what is printed from code: schemas, AsyncAPI, types, the events page, roles
+	@$(BIN)/python -m seda_contracts.generate contracts
 	@$(BIN)/python infra/checks/events_page.py > infra/docs/events.md
 	@$(BIN)/python -m seda_testkit.provision --sql > infra/postgres/init.sql
 lock: setup ## resolve the dependencies anew and export every requirements.lock (UPGRADE=1: newest)

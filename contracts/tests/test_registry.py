@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seda_contracts.base import Command, Contract, Event, State, UnsafeSubjectKeyError, subject_key
 from seda_contracts.events.chat import RoomUpdated
-from seda_contracts.registry import BY_TYPE, CONSUMERS, REGISTRY
+from seda_contracts.events.crawl import CrawlFetch
+from seda_contracts.registry import BY_TYPE, CONSUMERS, REGISTRY, RETIRED, produced_by
 from seda_contracts.streams import STREAMS
 
 
@@ -57,6 +58,36 @@ def test_a_command_has_exactly_one_consumer() -> None:
     for entry in REGISTRY:
         if issubclass(entry.contract, Command):
             assert len(entry.consumers) == 1, entry.contract.TYPE
+
+
+def test_a_fact_and_a_snapshot_have_exactly_one_producer() -> None:
+    for entry in REGISTRY:
+        assert len(set(entry.producers)) == len(entry.producers) >= 1, entry.contract.TYPE
+        if not issubclass(entry.contract, Command):
+            assert len(entry.producers) == 1, entry.contract.TYPE
+
+
+def test_work_that_two_services_ask_for_is_listed_by_both() -> None:
+    assert CrawlFetch in {entry.contract for entry in produced_by("verification")}
+    assert CrawlFetch in {entry.contract for entry in produced_by("crawler")}
+
+
+def test_a_projection_can_tell_newer_from_older() -> None:
+    ranks = {"version", "seq", "card_version", "generated_at"}
+    for entry in REGISTRY:
+        if entry.delivery_class == "B":
+            assert ranks & set(entry.contract.__struct_fields__), entry.contract.TYPE
+
+
+def test_work_is_class_c_and_nothing_durable_is_best_effort() -> None:
+    for entry in REGISTRY:
+        assert entry.delivery_class != "D", entry.contract.TYPE
+        if issubclass(entry.contract, Command):
+            assert entry.delivery_class == "C", entry.contract.TYPE
+
+
+def test_the_name_of_a_retired_type_is_not_used_again() -> None:
+    assert not set(RETIRED) & set(BY_TYPE)
 
 
 @pytest.mark.parametrize("key", ["", "a.b", "*", ">", "a b", "a\n", "é", "x" * 201, "\x00"])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -19,8 +20,17 @@ def passwords(services) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def initialised(root, postgres: EmbeddedPostgres, passwords) -> EmbeddedPostgres:
-    """The server after the script ran on it, as the postgres container runs it."""
+def initialised(root, passwords) -> Iterator[EmbeddedPostgres]:
+    """A server after the script ran on it, as the postgres container runs it.
+
+    Its own: the script gives the roles new passwords, and other tests know the old ones.
+    """
+    with EmbeddedPostgres() as postgres:
+        run_script(root, postgres, passwords)
+        yield postgres
+
+
+def run_script(root: Path, postgres: EmbeddedPostgres, passwords: dict[str, str]) -> None:
     reads = {f"{role.upper()}_PASSWORD": password for role, password in passwords.items()}
     psql = [find_postgres().path("psql"), "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1"]
     subprocess.run(
@@ -29,7 +39,6 @@ def initialised(root, postgres: EmbeddedPostgres, passwords) -> EmbeddedPostgres
         capture_output=True,
         env={**os.environ, **reads},
     )
-    return postgres
 
 
 def test_the_script_is_what_the_test_kit_executes(root, services) -> None:

@@ -8,9 +8,7 @@ from uuid import uuid4
 import pytest
 from chat_realtime.app import create_app as create_chat
 from chat_realtime.settings import Settings as ChatSettings
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from seda_demosites import resolver_override
 from seda_demosites.server import start as start_demosites
@@ -56,22 +54,15 @@ async def both(
     demosites.close()
 
 
-def collect_spans() -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = trace.get_tracer_provider()
-    assert isinstance(provider, TracerProvider)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return exporter
-
-
 def trace_id(span: ReadableSpan) -> int:
     assert span.context is not None
     return span.context.trace_id
 
 
-async def test_a_send_and_its_card_are_one_trace(both: tuple[Any, Any], keys: GatewayKeys) -> None:
+async def test_a_send_and_its_card_are_one_trace(
+    both: tuple[Any, Any], keys: GatewayKeys, spans: InMemorySpanExporter
+) -> None:
     chat, http = both
-    spans = collect_spans()
     author, session = uuid4(), uuid4()
     path = "/api/v1/chat/rooms"
     identity = keys.identity("chat-realtime", "POST", path, user_id=author, session_id=session)

@@ -1,19 +1,37 @@
 """The one list of everything published: who produces it, who consumes it, where it is kept."""
 
+from typing import Literal
+
 import msgspec
 
 from seda_contracts.base import Contract
 from seda_contracts.events import artist, auth, chat, crawl, unfurl, user, verification
 from seda_contracts.streams import STREAMS, Stream
 
+DeliveryClass = Literal["A", "B", "C", "D"]
+"""What a lost or doubled delivery would cost, and so what stands behind it.
+
+A: must take effect exactly once (accounts, sessions, claims, moderation): an inbox row beside the
+   effect, and a dead letter is looked at by a person.
+B: a projection: it carries a version or `seq`, so a reader drops what it has already passed.
+C: work and its outcome: retried, may expire; whoever asked asks again.
+D: live, best effort, repaired by `seq`: the signals of `live.py`, never a row of this list.
+"""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the registry. `consumers` are durable names: `<service>.<purpose>`."""
 
     contract: type[Contract]
-    producer: str
+    producers: tuple[str, ...]
+    """A fact has one. Work may be asked for by several; the first is whose need defined it."""
     consumers: tuple[str, ...] = ()
+    delivery_class: DeliveryClass
     personal_data: bool = False
+
+    @property
+    def producer(self) -> str:
+        return self.producers[0]
 
     @property
     def stream(self) -> Stream:
@@ -26,49 +44,69 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(
-    contract: type[Contract], producer: str, *consumers: str, personal_data: bool = False
+    delivery_class: DeliveryClass,
+    contract: type[Contract],
+    producers: str | tuple[str, ...],
+    *consumers: str,
+    personal_data: bool = False,
 ) -> Entry:
     return Entry(
-        contract=contract, producer=producer, consumers=consumers, personal_data=personal_data
+        contract=contract,
+        producers=(producers,) if isinstance(producers, str) else producers,
+        consumers=consumers,
+        delivery_class=delivery_class,
+        personal_data=personal_data,
     )
 
 
 REGISTRY = (
-    _row(auth.AccountRegistered, "auth-gateway", "user-artist.accounts", personal_data=True),
-    _row(auth.SessionRevoked, "auth-gateway", "chat-realtime.sessions", "auth-gateway.revocations"),
-    _row(auth.RoleChanged, "auth-gateway", "chat-realtime.sessions", "auth-gateway.revocations"),
-    _row(user.UserProfileCreated, "user-artist"),
-    _row(user.UserProfileUpdated, "user-artist"),
-    _row(user.UserState, "user-artist", "chat-realtime.people", personal_data=True),
-    _row(artist.ArtistProfileCreated, "user-artist", "verification.artists"),
-    _row(artist.ArtistProfileUpdated, "user-artist", "verification.artists"),
-    _row(artist.ArtistVerificationApplied, "user-artist"),
-    _row(artist.ArtistState, "user-artist", "chat-realtime.people", personal_data=True),
-    _row(verification.VerificationSubmitted, "verification"),
-    _row(verification.VerificationCheckPassed, "verification"),
-    _row(verification.VerificationCheckFailed, "verification"),
-    _row(verification.VerificationApproved, "verification", "user-artist.badges"),
-    _row(verification.VerificationRejected, "verification"),
-    _row(verification.VerificationExpired, "verification"),
-    _row(crawl.CrawlFetch, "verification", "crawler.jobs"),
-    _row(crawl.CrawlPageFetched, "crawler", "verification.pages"),
-    _row(crawl.CrawlJobFailed, "crawler", "verification.pages"),
-    _row(unfurl.UnfurlResolve, "chat-realtime", "track-unfurl.links"),
-    _row(unfurl.TrackResolved, "track-unfurl", "chat-realtime.cards"),
-    _row(unfurl.LinkUnresolvable, "track-unfurl", "chat-realtime.cards"),
-    _row(unfurl.TrackState, "track-unfurl"),
-    _row(unfurl.ChartsUpdated, "track-unfurl"),
-    _row(chat.RoomCreated, "chat-realtime"),
-    _row(chat.RoomUpdated, "chat-realtime"),
-    _row(chat.MemberJoined, "chat-realtime"),
-    _row(chat.MemberLeft, "chat-realtime"),
-    _row(chat.MessageSent, "chat-realtime", "track-unfurl.shares"),
-    _row(chat.MessageEdited, "chat-realtime", "track-unfurl.shares"),
-    _row(chat.MessageDeleted, "chat-realtime", "track-unfurl.shares"),
-    _row(chat.CardAttached, "chat-realtime"),
-    _row(chat.ReactionAdded, "chat-realtime", "track-unfurl.shares"),
-    _row(chat.ReactionRemoved, "chat-realtime", "track-unfurl.shares"),
-    _row(chat.ModerationActionTaken, "chat-realtime"),
+    _row("A", auth.AccountRegistered, "auth-gateway", "user-artist.accounts", personal_data=True),
+    _row(
+        "A",
+        auth.SessionRevoked,
+        "auth-gateway",
+        "chat-realtime.sessions",
+        "auth-gateway.revocations",
+    ),
+    _row(
+        "A",
+        auth.RoleChanged,
+        "auth-gateway",
+        "chat-realtime.sessions",
+        "auth-gateway.revocations",
+    ),
+    _row("B", user.UserProfileCreated, "user-artist"),
+    _row("B", user.UserProfileUpdated, "user-artist"),
+    _row("B", user.UserState, "user-artist", "chat-realtime.people", personal_data=True),
+    _row("B", artist.ArtistProfileCreated, "user-artist", "verification.artists"),
+    _row("B", artist.ArtistProfileUpdated, "user-artist", "verification.artists"),
+    _row("A", artist.ArtistVerificationApplied, "user-artist"),
+    _row("B", artist.ArtistState, "user-artist", "chat-realtime.people", personal_data=True),
+    _row("A", verification.VerificationSubmitted, "verification"),
+    _row("A", verification.VerificationCheckPassed, "verification"),
+    _row("A", verification.VerificationCheckFailed, "verification"),
+    _row("A", verification.VerificationApproved, "verification", "user-artist.badges"),
+    _row("A", verification.VerificationRejected, "verification"),
+    _row("A", verification.VerificationExpired, "verification"),
+    _row("C", crawl.CrawlFetch, ("verification", "crawler"), "crawler.jobs"),
+    _row("A", crawl.CrawlPageFetched, "crawler", "verification.pages"),
+    _row("C", crawl.CrawlJobFailed, "crawler", "verification.pages"),
+    _row("C", unfurl.UnfurlResolve, "chat-realtime", "track-unfurl.links"),
+    _row("B", unfurl.TrackResolved, "track-unfurl", "chat-realtime.cards"),
+    _row("C", unfurl.LinkUnresolvable, "track-unfurl", "chat-realtime.cards"),
+    _row("B", unfurl.TrackState, "track-unfurl"),
+    _row("B", unfurl.ChartsUpdated, "track-unfurl"),
+    _row("B", chat.RoomCreated, "chat-realtime"),
+    _row("B", chat.RoomUpdated, "chat-realtime"),
+    _row("B", chat.MemberJoined, "chat-realtime"),
+    _row("B", chat.MemberLeft, "chat-realtime"),
+    _row("B", chat.MessageSent, "chat-realtime", "track-unfurl.shares"),
+    _row("B", chat.MessageEdited, "chat-realtime", "track-unfurl.shares"),
+    _row("B", chat.MessageDeleted, "chat-realtime", "track-unfurl.shares"),
+    _row("B", chat.CardAttached, "chat-realtime"),
+    _row("B", chat.ReactionAdded, "chat-realtime", "track-unfurl.shares"),
+    _row("B", chat.ReactionRemoved, "chat-realtime", "track-unfurl.shares"),
+    _row("A", chat.ModerationActionTaken, "chat-realtime"),
 )
 
 
@@ -82,6 +120,9 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 CONSUMERS = {"crawler.jobs": Consumer(ack_wait_seconds=120, ack_pending_max=16)}
 """Only what differs from the defaults of `Consumer`."""
 
+RETIRED: tuple[str, ...] = ()
+"""Types that were once published. Their names are never used again."""
+
 BY_TYPE = {entry.contract.TYPE: entry for entry in REGISTRY}
 
 
@@ -94,4 +135,4 @@ def consumed_by(service: str) -> tuple[Entry, ...]:
 
 
 def produced_by(service: str) -> tuple[Entry, ...]:
-    return tuple(entry for entry in REGISTRY if entry.producer == service)
+    return tuple(entry for entry in REGISTRY if service in entry.producers)

@@ -7,9 +7,7 @@ import msgspec
 import pytest
 from litestar import Litestar, get, post
 from litestar.params import FromPath, JSONBody
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import get_tracer_provider
 from seda_runtime.application import build_app
 from seda_runtime.problems import Problem
 from seda_runtime.settings import ServiceSettings
@@ -101,9 +99,13 @@ async def test_an_unknown_error_tells_nothing_of_itself(app: Litestar) -> None:
     assert "Traceback" not in answer.text
 
 
-async def test_a_lost_dependency_is_unavailable_not_a_fault(app: Litestar) -> None:
+async def test_a_lost_dependency_is_unavailable_not_a_fault(
+    app: Litestar, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = await call(app, "GET", "/offline")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "db-7" not in answer.text
+    assert "db-7" in capsys.readouterr().out, "the operator is told why"
 
 
 @pytest.mark.parametrize(
@@ -187,12 +189,12 @@ async def test_the_log_line_has_the_route_and_never_the_path(
     assert "hunter2" not in json.dumps(lines)
 
 
-async def test_a_request_joins_the_callers_trace(app: Litestar) -> None:
-    exporter = InMemorySpanExporter()
-    get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))  # type: ignore[attr-defined]
+async def test_a_request_joins_the_callers_trace(
+    app: Litestar, spans: InMemorySpanExporter
+) -> None:
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     parent = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     await call(app, "GET", "/number/41", headers=parent)
-    spans = exporter.get_finished_spans()
-    assert [f"{s.context.trace_id:032x}" for s in spans if s.context] == [trace_id]
-    assert spans[0].name == "GET /number/{number}"
+    finished = spans.get_finished_spans()
+    assert [f"{s.context.trace_id:032x}" for s in finished if s.context] == [trace_id]
+    assert finished[0].name == "GET /number/{number}"

@@ -96,7 +96,12 @@ def _mapped(problem: Problem) -> Handler:
         retry_after_seconds = getattr(error, "retry_after_seconds", None)
         if retry_after_seconds is not None:
             headers["Retry-After"] = str(retry_after_seconds)
-        detail = None if isinstance(error, RecursionError) else str(error) or None
+        # Only errors of our own domains speak to clients; an operating system's name hosts.
+        own_words = not isinstance(error, (RecursionError, OSError))
+        detail = (str(error) or None) if own_words else None
+        if problem.status >= 500:
+            cause = repr(error.__cause__ or error)
+            log.warning("request.unavailable", path=request.url.path, cause=cause[:300])
         return _response(request, problem, detail=detail, headers=headers)
 
     return answer

@@ -188,6 +188,8 @@ class Connection(asyncio.Protocol):
     # Inside.
 
     def _advance(self) -> None:
+        # Answers the protocol made by itself (pongs) leave before replies to what came after.
+        self._flush()
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 self._shake_hands(event)
