@@ -152,6 +152,7 @@ export interface MessageEdited {
   readonly edit_version: number;
   readonly links: readonly SharedLink[];
   readonly edited_at: Timestamp;
+  readonly in_private_room?: boolean;
 }
 
 export interface MessageSent {
@@ -162,6 +163,7 @@ export interface MessageSent {
   readonly links: readonly SharedLink[];
   readonly has_text: boolean;
   readonly sent_at: Timestamp;
+  readonly in_private_room?: boolean;
 }
 
 /** Who did what to whom. The reason's words stay in the moderation log. */

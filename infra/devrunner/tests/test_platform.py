@@ -129,7 +129,11 @@ async def test_a_second_start_says_where_the_first_runs_and_skips_migrations(
     miniature: Miniature,
 ) -> None:
     miniature.run("up", "--detach", "--no-seed")
-    assert "already runs here, as process" in miniature.run("up", "--no-seed", expect=1)
+    url = json.loads((miniature.state / "run.json").read_text())["gateway_url"]
+    for word in ("--no-seed", "--detach"):
+        refused = miniature.run("up", word, expect=1)
+        assert "already runs here, as process" in refused
+        assert f"at {url}" in refused
     migrated = miniature.folder / "migrated"
     assert sorted(line.split()[0] for line in migrated.read_text().splitlines()) == [
         "small_chat",

@@ -32,3 +32,14 @@ def test_a_body_is_decoded(body: bytes, content_type: str, text: str | None) -> 
         assert decoded.endswith(("й", "é"))
     else:
         assert decoded == text
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_page_cut_inside_a_character_is_still_utf_8(cut: int) -> None:
+    body = "Motörhead 🎧".encode()[:-cut]
+    assert decode(body, "text/html", truncated=True) == "Motörhead "
+
+
+def test_a_whole_page_that_ends_inside_a_character_is_not_utf_8() -> None:
+    assert decode("Motörhead é".encode()[:-1], "text/html").startswith("MotÃ")
+    assert decode(b"caf\xe9 noir", "text/html", truncated=True) == "café noir"

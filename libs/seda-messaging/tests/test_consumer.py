@@ -11,7 +11,14 @@ from nats.js import JetStreamContext
 from seda_contracts.envelope import headers_of
 from seda_contracts.events.unfurl import UnfurlResolve, link_id
 from seda_db import Database
-from seda_messaging import Delivery, PermanentFailure, Subscription, first_delivery, pull
+from seda_messaging import (
+    Delivery,
+    PermanentFailure,
+    Subscription,
+    consumer,
+    first_delivery,
+    pull,
+)
 from seda_messaging.consumer import back_off_seconds
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
@@ -203,6 +210,30 @@ async def try_publish(js: JetStreamContext) -> bool:
     except (OSError, TimeoutError):
         return False
     return True
+
+
+async def test_work_that_outlasts_the_stop_is_given_back_at_once(
+    messaging: Messaging,
+    database: Database,
+    js: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumer, "DRAIN_SECONDS_MAX", 0.2)
+    begun: list[str] = []
+
+    async def hang(event: UnfurlResolve, delivery: Delivery) -> None:
+        begun.append(event.url)
+        await asyncio.Event().wait()
+
+    async with messaging(Subscription(UnfurlResolve, hang, consumer=CONSUMER)):
+        await publish(js, command("one", key="a"))
+        await publish(js, command("two", key="b"))
+        await eventually(lambda: begun == ["one", "two"])
+        stopped_at = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - stopped_at < 5
+    async with messaging(Subscription(UnfurlResolve, records(database), consumer=CONSUMER)):
+        await eventually(lambda: nothing_pending(js), timeout_seconds=5)
+    assert sorted(await notes(database)) == ["one", "two"]
 
 
 async def test_an_undeclared_subscription_refuses_to_start(messaging: Messaging) -> None:

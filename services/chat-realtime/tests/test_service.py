@@ -6,7 +6,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from chat_realtime import consumers
-from chat_realtime.app import create_app
 from chat_realtime.cards import domain as cards_domain
 from chat_realtime.consumers import subscriptions
 from chat_realtime.live import domain as live_domain
@@ -21,7 +20,7 @@ from chat_realtime.tables import Table
 from seda_contracts.registry import consumed_by
 from seda_db import DatabaseUnavailable
 from seda_messaging.lifespan import group_by_consumer
-from seda_runtime.settings import SettingsError
+from seda_runtime.settings import SettingsError, load
 from seda_testkit.problems import errors_of
 from seda_testkit.schema import assert_migrations_are_sound
 
@@ -146,13 +145,25 @@ async def test_the_service_says_that_it_is_ready(chat: "Chat") -> None:
     assert answer.json()["checks"] == {"database": True, "nats": True}
 
 
-def test_any_origin_is_no_setting() -> None:
-    settings = Settings(
-        env="test",
-        port=0,
-        database_url="postgresql://localhost/x",
-        nats_url="nats://localhost",
-        socket_origins=("*",),
-    )
-    with pytest.raises(SettingsError):
-        create_app(settings)
+@pytest.mark.parametrize(
+    ("env", "origins"),
+    [
+        ("test", "*"),
+        ("test", "https://*.seda.fm"),
+        ("development", "https://seda.fm,null"),
+        ("production", "http://app.seda.fm"),
+        ("production", ""),
+    ],
+)
+def test_pages_that_must_not_open_a_socket_are_no_setting(env: str, origins: str) -> None:
+    """Empty means the default, which is for development."""
+    told = {
+        "ENV": env,
+        "PORT": "0",
+        "DATABASE_URL": "postgresql://localhost/x",
+        "NATS_URL": "nats://localhost",
+        "SOCKET_ORIGINS": origins,
+    }
+    with pytest.raises(SettingsError, match="SOCKET_ORIGINS"):
+        load(Settings, told)
+    assert load(Settings, told | {"SOCKET_ORIGINS": "https://app.seda.fm"})

@@ -73,6 +73,8 @@ class MessageSent(Event, frozen=True, kw_only=True):
     links: list[SharedLink]
     has_text: bool
     sent_at: Timestamp
+    in_private_room: bool = False
+    """What is shared there must not show anywhere public."""
 
 
 class MessageEdited(Event, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ class MessageEdited(Event, frozen=True, kw_only=True):
     edit_version: int
     links: list[SharedLink]
     edited_at: Timestamp
+    in_private_room: bool = False
 
 
 class MessageDeleted(Event, frozen=True, kw_only=True):

@@ -25,9 +25,9 @@ def only_runner(state: StateFolder) -> Iterator[None]:
     with state.lock.open("a+") as file:
         if not _try_lock(file.fileno()):
             file.seek(0)
-            raise AlreadyRunning(
-                f"the platform already runs here, as process {file.read().strip()}"
-            )
+            pid = file.read().strip()
+            where = _where(state, pid)
+            raise AlreadyRunning(f"the platform already runs here, as process {pid}, {where}")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -61,6 +61,15 @@ def read_run(state: StateFolder) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return facts
+
+
+def _where(state: StateFolder, pid: str) -> str:
+    """A runner that was killed leaves its facts behind: they count only for who wrote them."""
+    try:
+        facts = json.loads(state.run.read_text())
+    except FileNotFoundError:
+        facts = {}
+    return f"at {facts['gateway_url']}" if str(facts.get("pid")) == pid else "and is starting"
 
 
 def _try_lock(descriptor: int) -> bool:

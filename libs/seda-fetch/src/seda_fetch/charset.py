@@ -17,8 +17,14 @@ _BYTE_ORDER_MARKS = (
 )
 
 
-def decode(body: bytes, content_type: str) -> str:
-    """Never raises: bytes that fit no character become U+FFFD."""
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+def decode(body: bytes, content_type: str, *, truncated: bool = False) -> str:
+    """Never raises: bytes that fit no character become U+FFFD.
+
+    A truncated body may end inside a character; the rest of one is no proof against UTF-8.
+    """
     for mark, name in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return body[len(mark) :].decode(name, "replace")
@@ -26,7 +32,7 @@ def decode(body: bytes, content_type: str) -> str:
     if codec is not None:
         return codec.decode(body, "replace")[0]
     try:
-        return body.decode("utf-8")
+        return _Utf8Decoder().decode(body, final=not truncated)
     except UnicodeDecodeError:
         return body.decode("windows-1252", "replace")
 

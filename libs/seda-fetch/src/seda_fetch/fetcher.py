@@ -62,7 +62,8 @@ class Fetched:
     """True when the body was cut by `truncate` or `stop_after`."""
 
     def text(self) -> str:
-        return decode(self.body, self.headers.get("content-type", ""))
+        content_type = self.headers.get("content-type", "")
+        return decode(self.body, content_type, truncated=self.truncated)
 
 
 class Fetcher:

@@ -29,6 +29,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     session_id: UUID | None = None
     role: Role = Role.ANYONE
     aal: int = 0
+    perm_version: int = 0
+    """Which version of the person's rights `role` was read at. Only tokens and tickets tell it."""
 
     def require_user(self) -> UUID:
         """Raises SignInRequired for an anonymous caller."""

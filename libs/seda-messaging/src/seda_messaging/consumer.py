@@ -33,6 +33,8 @@ _propagator = TraceContextTextMapPropagator()
 Handler = Callable[[Any, Delivery], Awaitable[None]]
 ATTEMPTS_MAX = 8
 BACK_OFF_SECONDS_MAX = 600
+DRAIN_SECONDS_MAX = 10.0
+"""Half of what a stopping process has before it is killed; the rest is for closing."""
 
 
 class PermanentFailure(Exception):
@@ -57,7 +59,7 @@ def durable_name(consumer: str) -> str:
 async def consume(
     bus: Bus, inbox: Table, stream: str, subscriptions: Sequence[Subscription]
 ) -> None:
-    """Run one durable consumer until cancelled; then finish what is in hand."""
+    """Run one durable consumer until cancelled; then finish what is in hand, or give it back."""
     worker = _Worker(bus, inbox, subscriptions)
     consumer = subscriptions[0].consumer
     try:
@@ -111,7 +113,10 @@ class _Worker:
 
     async def drain(self) -> None:
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=20)
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS_MAX)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _batch(self) -> int:
         return max(1, self._slots._value)
@@ -132,10 +137,14 @@ class _Worker:
         task.add_done_callback(finished)
 
     async def _after(self, previous: asyncio.Task[None] | None, message: Msg) -> None:
-        if previous is not None:
-            await asyncio.wait({previous})
         try:
+            if previous is not None:
+                await asyncio.wait({previous})
             await self._deliver(message)
+        except asyncio.CancelledError:
+            # Whoever else consumes need not wait until the broker misses the answer.
+            await _quietly(message.nak())
+            raise
         except (TimeoutError, NatsError, OSError) as error:
             # The answer to the broker was lost; it will send the message again.
             log.warning("consumer.ack_lost", consumer=self._name, error=type(error).__name__)

@@ -70,7 +70,7 @@ class HealthBoard:
             is_ready = all(health.checks.values())
             return Response(health, status_code=200 if is_ready else 503)
 
-        @get("/api/v1/health", opt=OPEN, operation_id="GetHealth")
+        @get("/api/v1/health", opt=OPEN, operation_id="GetHealth", security=[{}])
         async def health() -> Response[Health]:
             found = await self.look()
             return Response(found, status_code=503 if found.status == "unhealthy" else 200)

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 from auth_gateway.docs.merging import merge
 from auth_gateway.settings import Settings
+from seda_runtime.problems import PROBLEM_JSON
 
 from ..conftest import Running
 from ..upstream import Exchange, Upstream
@@ -44,7 +45,7 @@ def test_a_schema_whose_name_is_taken_is_renamed_with_every_reference_to_it() ->
     assert schemas["One"] == {"type": "object"}
     assert schemas["ChatRealtime_One"] == CHAT["components"]["schemas"]["One"]
     references = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(merged)))
-    assert references == {"One", "ChatRealtime_One", "Other"}
+    assert references == {"One", "ChatRealtime_One", "Other", "Problem"}
     assert references <= set(schemas)
 
 
@@ -65,6 +66,38 @@ def test_the_description_is_titled_as_documented() -> None:
     assert merged["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
 
+def test_every_operation_describes_its_errors_as_they_are_and_has_a_summary() -> None:
+    framework = {"400": {"description": "x", "content": {"application/json": {"schema": {}}}}}
+    service = document("/api/v1/chat/rooms", "ListRooms", "One", Problem={"type": "integer"})
+    operation = service["paths"]["/api/v1/chat/rooms"]["get"]
+    operation["responses"] |= framework
+    merged = merge(OWN, {"chat-realtime": service})
+    described = merged["paths"]["/api/v1/chat/rooms"]["get"]
+    assert set(described["responses"]) == {"200", "4XX", "5XX"}
+    assert described["responses"]["4XX"] == {"$ref": "#/components/responses/Problem"}
+    assert described["summary"] == "List rooms"
+    (media_type,) = merged["components"]["responses"]["Problem"]["content"]
+    assert media_type == PROBLEM_JSON
+    assert merged["components"]["schemas"]["ChatRealtime_Problem"] == {"type": "integer"}
+
+
+def test_a_token_is_optional_where_anonymous_callers_are_let_through() -> None:
+    tracks = document("/api/v1/tracks/popular", "Popular", "One", One={})
+    rooms = document("/api/v1/chat/rooms", "Rooms", "One", One={})
+    paths = merge(OWN, {"track-unfurl": tracks, "chat-realtime": rooms})["paths"]
+    assert paths["/api/v1/tracks/popular"]["get"]["security"] == [{}, {"bearer": []}]
+    assert "security" not in paths["/api/v1/chat/rooms"]["get"]
+
+
+async def test_the_described_problem_is_the_problem_that_comes(client: httpx.AsyncClient) -> None:
+    described = merge(OWN, {})["components"]["schemas"]["Problem"]
+    body = (await client.get("/api/v1/auth/me")).json()
+    assert body.keys() == described["properties"].keys()
+    kinds = {"string": str, "integer": int, "array": list}
+    for name, schema in described["properties"].items():
+        assert isinstance(body[name], kinds[schema["type"]]), name
+
+
 async def test_the_description_is_fetched_from_the_services_that_answer(
     client: httpx.AsyncClient, upstream: Upstream
 ) -> None:
@@ -80,7 +113,12 @@ async def test_the_description_is_fetched_from_the_services_that_answer(
         merged["paths"]
     )
     assert {exchange.target for exchange in upstream.seen} == {"/openapi.json"}
-    assert merged["paths"]["/api/v1/auth/login"]["post"]["security"] == [{}]
+    for path, method in (
+        ("/api/v1/auth/login", "post"),
+        ("/.well-known/jwks.json", "get"),
+        ("/api/v1/health", "get"),
+    ):
+        assert merged["paths"][path][method]["security"] == [{}], path
     assert "security" not in merged["paths"]["/api/v1/auth/me"]["get"]
     ids = [op["operationId"] for item in merged["paths"].values() for op in item.values()]
     assert len(ids) == len(set(ids))

@@ -29,6 +29,7 @@ async def test_a_ticket_is_for_the_socket_for_this_session_and_for_thirty_second
     access = jwt.decode(nina.access_token, options={"verify_signature": False})
     assert (header["typ"], header["alg"]) == ("seda-ticket+jwt", "ES256")
     assert (claims["sub"], claims["sid"], claims["role"]) == (nina.user_id, access["sid"], "USER")
+    assert claims["perm_v"] == access["perm_v"]
     assert claims["exp"] - claims["iat"] == 30
 
 

@@ -24,7 +24,7 @@ from chat_realtime.messages.routes import MessageRoutes
 from chat_realtime.moderation.routes import ModerationRoutes
 from chat_realtime.problems import PROBLEMS
 from chat_realtime.rooms.routes import RoomRoutes
-from chat_realtime.settings import Settings, check
+from chat_realtime.settings import Settings
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 
@@ -33,7 +33,6 @@ DESCRIPTION = "Rooms, messages and moderation; their live side is the socket `se
 
 
 def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
-    check(settings)
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     bus = Bus(settings.nats_url, service=NAME)
     outbox = Outbox(Table.metadata, service=NAME, now=now)

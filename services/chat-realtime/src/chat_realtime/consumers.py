@@ -1,10 +1,12 @@
-"""Facts of other services that change chat: cards of links, cards of people, ended sessions."""
+"""Facts of other services that change chat: cards of links, cards of people, ended sessions,
+roles.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from seda_contracts.events.artist import ArtistState
-from seda_contracts.events.auth import SessionRevoked
+from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_contracts.events.unfurl import LinkUnresolvable, TrackResolved
 from seda_contracts.events.user import UserState
 from seda_db import Database
@@ -55,6 +57,14 @@ async def on_session_revoked(
         await live.end_session(tx, recording.signals, event, now=recording.now())
 
 
+async def on_role_changed(
+    event: RoleChanged, _: Delivery, *, db: Database, recording: Recording
+) -> None:
+    """No inbox: the version decides."""
+    async with db.begin() as tx:
+        await live.change_role(tx, recording.signals, event, now=recording.now())
+
+
 def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...]:
     def with_parts(handler: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         return partial(handler, db=db, recording=recording)
@@ -68,4 +78,5 @@ def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...
         Subscription(UserState, with_parts(on_user_state), consumer=people_of),
         Subscription(ArtistState, with_parts(on_artist_state), consumer=people_of),
         Subscription(SessionRevoked, with_parts(on_session_revoked), consumer=sessions_of),
+        Subscription(RoleChanged, with_parts(on_role_changed), consumer=sessions_of),
     )

@@ -7,7 +7,7 @@ from seda_runtime.settings import Port, ServiceSettings, SettingsError
 
 
 class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`socket_origins` are the pages that may open a socket; `*` is refused."""
+    """`socket_origins` are the pages that may open a socket, each by its name."""
 
     socket_host: str | None = None
     """Where the socket listens; the HTTP host when absent."""
@@ -30,9 +30,10 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     socket_tick_seconds: Annotated[float, msgspec.Meta(gt=0, le=5)] = 1
     """How often deadlines of sockets are looked at."""
 
-
-def check(settings: Settings) -> Settings:
-    """Raises SettingsError for a value that is well-formed and still dangerous."""
-    if "*" in settings.socket_origins:
-        raise SettingsError("SOCKET_ORIGINS must name origins, not *")
-    return settings
+    def __post_init__(self) -> None:
+        """Raises SettingsError for a value that is well-formed and still dangerous."""
+        if any("*" in origin or origin == "null" for origin in self.socket_origins):
+            raise SettingsError("SOCKET_ORIGINS must name each origin, not `*` or `null`")
+        plain = [origin for origin in self.socket_origins if not origin.startswith("https://")]
+        if self.env == "production" and plain:
+            raise SettingsError("SOCKET_ORIGINS must be https in production")

@@ -263,4 +263,15 @@ class RevokedSessionRow(Table, table=True):
     revoked_at: datetime = Field(sa_column=_moment(nullable=False))
 
 
+class RoleChangeRow(Table, table=True):
+    """People whose platform role changed, kept as long as an older token could still say hello."""
+
+    __tablename__ = "role_change"
+    __table_args__ = (Index("ix_role_change_changed_at", "changed_at"),)
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    perm_version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    changed_at: datetime = Field(sa_column=_moment(nullable=False))
+
+
 add_messaging_tables(Table.metadata)

@@ -2,13 +2,24 @@
 
 import time
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from seda_contracts.events.auth import SessionRevoked
+from chat_realtime.live import store
+from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_runtime.clock import utc_now
 
 if TYPE_CHECKING:
     from conftest import Chat
+
+
+def role_changed(user_id: UUID, *, perm_version: int) -> RoleChanged:
+    return RoleChanged(
+        user_id=user_id,
+        role="USER",
+        changed_by=uuid4(),
+        changed_at=utc_now(),
+        perm_version=perm_version,
+    )
 
 
 async def test_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
@@ -92,6 +103,53 @@ async def test_a_revoked_session_is_closed_on_every_process_and_stays_out(
         refusal = await socket.refused("hello", ticket=unused)
         assert (refusal["code"], refusal["retry"]) == ("unauthenticated", "never")
         assert await socket.close_code() == 4501
+
+
+async def test_a_changed_role_closes_the_sockets_of_the_old_one_everywhere(
+    chat: "Chat", other_chat: "Chat", knock: Any
+) -> None:
+    ann, ben = chat.person(role="ADMIN"), chat.person()
+    unused = (("ticket", ann.ticket()), ("token", chat.keys.access_token(ann.id, role="ADMIN")))
+    async with ann.socket() as here, ann.socket(via=other_chat) as there, ben.socket() as bens:
+        await chat.publish(role_changed(ann.id, perm_version=1))
+        assert await here.close_code() == await there.close_code() == 4003
+        await bens.say("hb")
+        await bens.until(op="hb.ok")
+    for name, credential in unused:
+        async with knock(chat) as socket:
+            refusal = await socket.refused("hello", **{name: credential})
+            assert (refusal["code"], refusal["retry"]) == ("unauthenticated", "after_refresh")
+            assert await socket.close_code() == 4003
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=chat.keys.socket_ticket(ann.id, perm_v=1))
+        await socket.until(op="ready")
+
+
+async def test_a_role_change_told_late_leaves_the_newer_socket_alone(
+    chat: "Chat", knock: Any
+) -> None:
+    ann = chat.person()
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=chat.keys.socket_ticket(ann.id, perm_v=2))
+        await socket.until(op="ready")
+        async with chat.db.begin() as tx:
+            for version in (2, 1):
+                await store.put_role_change(tx, ann.id, perm_version=version, now=utc_now())
+            assert await store.perm_versions(tx, [ann.id]) == {ann.id: 2}
+        await chat.live.sweep()
+        await socket.say("hb")
+        await socket.until(op="hb.ok")
+        renewed = chat.keys.access_token(ann.id, perm_v=1)
+        assert (await socket.refused("auth.refresh", token=renewed))["code"] == "unauthenticated"
+
+
+async def test_a_lost_signal_about_a_role_is_mended_by_the_sweep(chat: "Chat") -> None:
+    ann = chat.person(role="ADMIN")
+    async with ann.socket() as anns:
+        async with chat.db.begin() as tx:
+            await store.put_role_change(tx, ann.id, perm_version=1, now=utc_now())
+        await chat.live.sweep()
+        assert await anns.close_code() == 4003
 
 
 async def test_another_session_of_the_same_person_stays(chat: "Chat") -> None:

@@ -1,10 +1,12 @@
 """Messages over HTTP: what is kept, what is shown, what is refused."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text as sql
 
 if TYPE_CHECKING:
     from conftest import Chat, Person
@@ -233,6 +235,23 @@ async def test_a_forged_page_is_refused(chat: "Chat", query: str) -> None:
     assert (await refused(ann, "GET", path))[0] == 400
 
 
+@pytest.mark.parametrize("seq", [2**53 + 1, 2**63, 10**30])
+async def test_a_place_that_no_log_has_is_refused_and_the_last_one_is_not(
+    chat: "Chat", seq: int
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    message = await ann.post(room)
+    base = f"/chat/rooms/{room}"
+    for path in (
+        f"{base}/messages?before_seq=",
+        f"{base}/messages/{message['id']}/replies?after_seq=",
+        f"{base}/events?after_seq=",
+    ):
+        assert await refused(ann, "GET", f"{path}{seq}") == (400, "validation_failed")
+        assert await ann.ok("GET", f"{path}{2**53}")
+
+
 @pytest.mark.parametrize("emoji", ["word", "%20", "x" * 17, "%01", "🔥" * 17, "%00"])
 async def test_what_is_no_emoji_is_refused(chat: "Chat", emoji: str) -> None:
     ann = chat.person()
@@ -269,3 +288,17 @@ async def test_ids_of_another_room_are_not_found(chat: "Chat") -> None:
 async def test_nobody_speaks_without_an_identity(chat: "Chat") -> None:
     answer = await chat.http.post("/api/v1/chat/messages", json={"text": "x"})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("is_private", [True, False])
+async def test_events_say_that_a_room_is_private(chat: "Chat", is_private: bool) -> None:
+    ann = chat.person()
+    room = await ann.room(is_private=is_private)
+    message = await ann.post(room, "https://tunes.example/1")
+    path = f"/chat/rooms/{room}/messages/{message['id']}"
+    await ann.ok("PATCH", path, json={"text": "https://tunes.example/2"})
+    async with chat.db.read() as tx:
+        query = sql("SELECT payload FROM chat.outbox WHERE subject LIKE :subject")
+        subject = f"seda.evt.chat.message.%.{room}"
+        told = [json.loads(row) for row in await tx.scalars(query, {"subject": subject})]
+    assert [event["in_private_room"] for event in told] == [is_private, is_private]

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from seda_contracts.base import Event
 from seda_contracts.events.chat import (
     MessageDeleted,
@@ -143,6 +144,17 @@ async def test_a_person_counts_once_per_track_and_the_share_fades(
     )
     found = await scores(db, now)
     assert found[track_ids[LINKS[0]]] == pytest.approx(1 + 1 / math.e)
+
+
+async def test_what_a_private_room_shares_is_never_ranked(
+    db: Database, clock: Any, track_ids: dict[str, UUID]
+) -> None:
+    now = clock()
+    told = structs.replace(sent(1, 1, now, LINKS[0]), in_private_room=True)
+    again = structs.replace(edited(told, 1, LINKS[1]), in_private_room=True)
+    for events in ([told, again, reacted(told, 2, 5)], [again, told]):
+        await tell(db, list(events))
+        assert await scores(db, now) == {}
 
 
 async def test_reactions_weigh_little_and_the_sharers_own_nothing(

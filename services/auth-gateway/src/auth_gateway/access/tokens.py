@@ -60,5 +60,9 @@ class AccessTokens:
         ):
             raise InvalidAccessToken
         return Principal(
-            user_id=claims.sub, session_id=claims.sid, role=Role[claims.role], aal=claims.aal
+            user_id=claims.sub,
+            session_id=claims.sid,
+            role=Role[claims.role],
+            aal=claims.aal,
+            perm_version=claims.perm_v,
         )

@@ -1,9 +1,10 @@
 """Merge the services' OpenAPI documents into one. Pure: documents in, document out."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from auth_gateway.proxy.domain import route_for
+from auth_gateway.proxy.domain import required_role, route_for
 
 Document: TypeAlias = Mapping[str, Any]
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
@@ -11,6 +12,35 @@ TITLE = "seda.fm API"
 DESCRIPTION = "Music-first social platform API"
 VERSION = "1.0"
 SECURITY_SCHEME = "bearer"
+ANY_PROBLEM = {"$ref": "#/components/responses/Problem"}
+_TEXT = {"type": "string"}
+_FIELD_ERROR = {
+    "type": "object",
+    "required": ["field", "message"],
+    "properties": {"field": _TEXT, "message": _TEXT},
+}
+PROBLEM: Document = {
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable; switch on it, never on the words.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "errors"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": {**_TEXT, "description": "The path that was asked for."},
+        "code": _TEXT,
+        "request_id": {**_TEXT, "description": "Name it when you report the problem."},
+        "errors": {"type": "array", "items": _FIELD_ERROR},
+        "statusCode": {"type": "integer", "description": "As `status`, for older clients."},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "path": _TEXT,
+        "method": _TEXT,
+        "message": {"type": "array", "items": _TEXT},
+    },
+}
+"""What `seda_runtime.problems.problem_body` writes."""
 
 
 def merge(own: Document, services: Mapping[str, Document]) -> dict[str, Any]:
@@ -20,7 +50,7 @@ def merge(own: Document, services: Mapping[str, Document]) -> dict[str, Any]:
     every id is unique and every reference finds its own.
     """
     paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"Problem": PROBLEM}
     operation_ids: set[str] = set()
     for name, document in {"auth-gateway": own, **services}.items():
         held = document.get("components", {}).get("schemas", {})
@@ -32,6 +62,7 @@ def merge(own: Document, services: Mapping[str, Document]) -> dict[str, Any]:
                 continue
             paths[path] = {
                 method: _operation(operation, name, renamed, operation_ids)
+                | _optional_token(path, method)
                 for method, operation in item.items()
                 if method in METHODS
             }
@@ -44,6 +75,16 @@ def merge(own: Document, services: Mapping[str, Document]) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(schemas.items())),
+            "responses": {
+                "Problem": {
+                    "description": "Refused or failed.",
+                    "content": {
+                        "application/problem+json": {
+                            "schema": {"$ref": "#/components/schemas/Problem"}
+                        }
+                    },
+                }
+            },
             "securitySchemes": {
                 SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
@@ -59,11 +100,24 @@ def _leads_to(path: str, service: str) -> bool:
     return route is not None and route.service == service
 
 
+def _optional_token(path: str, method: str) -> dict[str, Any]:
+    """What anonymous callers may ask a service for; there it may matter who asks."""
+    route = route_for(path)
+    if route is None or required_role(route, method.upper()) is not None:
+        return {}
+    return {"security": [{}, {SECURITY_SCHEME: []}]}
+
+
 def _operation(
     operation: Document, service: str, renamed: Mapping[str, str], taken: set[str]
 ) -> dict[str, Any]:
     merged: dict[str, Any] = _with_references(operation, renamed)
     wanted = str(operation.get("operationId", "Operation"))
+    if " " not in operation.get("summary", ""):  # the framework's own guess, from a function
+        merged["summary"] = _sentence(wanted)
+    # The framework describes its own form of error, which no answer here has.
+    answers = {code: held for code, held in merged.get("responses", {}).items() if code < "400"}
+    merged["responses"] = answers | {"4XX": ANY_PROBLEM, "5XX": ANY_PROBLEM}
     merged["operationId"] = wanted if wanted not in taken else f"{_words(service)}{wanted}"
     taken.add(merged["operationId"])
     merged["tags"] = [service]
@@ -72,6 +126,10 @@ def _operation(
 
 def _free_name(name: str, service: str, taken: Mapping[str, Any]) -> str:
     return name if name not in taken else f"{_words(service)}_{name}"
+
+
+def _sentence(operation_id: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operation_id).capitalize()
 
 
 def _words(service: str) -> str:

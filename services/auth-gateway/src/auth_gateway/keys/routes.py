@@ -11,7 +11,13 @@ CACHE_SECONDS = 300
 """Part of how long a key must overlap its successor; see the README on rotation."""
 
 
-@get("/.well-known/jwks.json", operation_id="GetJwks", tags=["keys"], opt={"open": True})
+@get(
+    "/.well-known/jwks.json",
+    operation_id="GetJwks",
+    tags=["keys"],
+    opt={"open": True},
+    security=[{}],
+)
 async def access_keys(signer: NamedDependency[Signer]) -> Response[dict[str, Any]]:
     """Keys of access tokens and socket tickets."""
     return _published(signer)

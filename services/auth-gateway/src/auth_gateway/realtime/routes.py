@@ -53,6 +53,7 @@ def ticket_claims(principal: Principal, *, now: datetime) -> dict[str, Any]:
         "sub": str(principal.require_user()),
         "sid": str(principal.session_id),
         "role": principal.role.name,
+        "perm_v": principal.perm_version,
         "jti": uuid7().hex,
         "iat": issued_at,
         "exp": issued_at + TICKET_SECONDS,

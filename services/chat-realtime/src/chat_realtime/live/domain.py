@@ -1,6 +1,5 @@
 """What the live side refuses and what it tells itself. Pure."""
 
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -27,9 +26,19 @@ class RoomGone(Exception):
         return "There is no such room."
 
 
-class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A live signal to every process about one person's sockets."""
-
-    kind: Literal["session_revoked"]
+class SessionRevokedNotice(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_revoked"
+):
     user_id: UUID
     session_id: UUID
+
+
+class RoleChangedNotice(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="role_changed"
+):
+    user_id: UUID
+    perm_version: int
+
+
+UserNotice = SessionRevokedNotice | RoleChangedNotice
+"""A live signal to every process about one person's sockets."""

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_contracts.events.auth import SessionRevoked
+from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_contracts.live import user_subject
 from seda_db import Database
 from seda_identity import Principal, Role
@@ -15,7 +15,12 @@ from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.live import store
-from chat_realtime.live.domain import SessionEnded, TicketRefused, UserNotice
+from chat_realtime.live.domain import (
+    RoleChangedNotice,
+    SessionEnded,
+    SessionRevokedNotice,
+    TicketRefused,
+)
 from chat_realtime.live.frames import Hello
 from chat_realtime.signals import Signals
 
@@ -60,6 +65,8 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
     async with db.begin() as tx:
         if await _is_revoked(tx, principal):
             raise SessionEnded
+        if await _is_outdated(tx, principal):
+            raise InvalidToken("the role has changed since")
         if hello.ticket is not None:
             ticket_id = claims.get("jti")
             if not isinstance(ticket_id, str) or not ticket_id:
@@ -84,13 +91,31 @@ async def end_session(
 ) -> None:
     """Refuse the session from now on, and close its sockets on every process."""
     await store.revoke_session(tx, event.session_id, now=now)
-    notice = UserNotice(kind="session_revoked", user_id=event.user_id, session_id=event.session_id)
+    notice = SessionRevokedNotice(user_id=event.user_id, session_id=event.session_id)
+    signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
+
+
+async def change_role(
+    tx: AsyncSession, signals: Signals, event: RoleChanged, *, now: datetime
+) -> None:
+    """Sockets opened under the old role are closed on every process, and none is opened again.
+
+    The session goes on: its client refreshes, asks for a new ticket and resumes.
+    """
+    await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
+    notice = RoleChangedNotice(user_id=event.user_id, perm_version=event.perm_version)
     signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
 
 
 async def _is_revoked(tx: AsyncSession, principal: Principal) -> bool:
     session_id = principal.session_id
     return session_id is not None and bool(await store.revoked_among(tx, [session_id]))
+
+
+async def _is_outdated(tx: AsyncSession, principal: Principal) -> bool:
+    user_id = principal.require_user()
+    newest = (await store.perm_versions(tx, [user_id])).get(user_id, 0)
+    return principal.perm_version < newest
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
@@ -100,6 +125,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
             session_id=UUID(claims["sid"]),
             role=Role[claims.get("role", "USER")],
             aal=int(claims.get("aal", 1)),
+            perm_version=int(claims.get("perm_v", 0)),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidToken("it names no person soundly") from error

@@ -18,7 +18,7 @@ from seda_runtime.logging import get_logger
 
 from chat_realtime.live import frames, store
 from chat_realtime.live.commands import Desk
-from chat_realtime.live.domain import UserNotice
+from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
 from chat_realtime.live.feed import Feeds
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall
@@ -51,11 +51,15 @@ class LiveSide:
 
     def hear_user(self, payload: bytes) -> None:
         try:
-            notice = msgspec.json.decode(payload, type=UserNotice)
+            notice: UserNotice = msgspec.json.decode(payload, type=UserNotice)
         except msgspec.DecodeError:
             log.warning("live.undecodable", subject="user")
             return
-        self.edge.end_session(notice.user_id, notice.session_id)
+        match notice:
+            case SessionRevokedNotice(user_id=user_id, session_id=session_id):
+                self.edge.end_session(user_id, session_id)
+            case RoleChangedNotice(user_id=user_id, perm_version=perm_version):
+                self.edge.end_role(user_id, perm_version)
 
     def hear_author(self, payload: bytes) -> None:
         try:
@@ -81,14 +85,17 @@ class LiveSide:
                 self.hub.publish_state(room, f"author:{user_id}", frames.encode(state))
 
     async def sweep(self) -> None:
-        """Mend what lost signals left: rooms behind their log, sockets of ended sessions."""
+        """Mend what lost signals left: rooms behind their log, sockets that should be closed."""
         await self.feeds.sweep()
         sessions: dict[UUID, UUID] = self.edge.session_ids()
         if sessions:
             async with self.db.read() as tx:
                 revoked = await store.revoked_among(tx, list(sessions))
+                perm_versions = await store.perm_versions(tx, self.edge.user_ids())
             for session_id in revoked:
                 self.edge.end_session(sessions[session_id], session_id)
+            for user_id, perm_version in perm_versions.items():
+                self.edge.end_role(user_id, perm_version)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The SQL of admission: tickets that were used, sessions that were revoked."""
+"""The SQL of admission: tickets that were used, sessions that ended, roles that changed."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from chat_realtime.tables import RevokedSessionRow, UsedTicketRow
+from chat_realtime.tables import RevokedSessionRow, RoleChangeRow, UsedTicketRow
 
 REVOCATION_KEPT = timedelta(days=1)
 """Longer than any token lives."""
@@ -37,6 +37,31 @@ async def revoked_among(tx: AsyncSession, session_ids: Sequence[UUID]) -> set[UU
     return set(await tx.scalars(query))
 
 
+async def put_role_change(
+    tx: AsyncSession, user_id: UUID, *, perm_version: int, now: datetime
+) -> None:
+    """A change told late does not undo a newer one."""
+    statement = insert(RoleChangeRow).values(
+        user_id=user_id, perm_version=perm_version, changed_at=now
+    )
+    new = statement.excluded
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={"perm_version": new.perm_version, "changed_at": new.changed_at},
+            where=col(RoleChangeRow.perm_version) < new.perm_version,
+        )
+    )
+
+
+async def perm_versions(tx: AsyncSession, user_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Of those whose role changed lately: tokens below this are void."""
+    query = select(RoleChangeRow.user_id, RoleChangeRow.perm_version).where(
+        col(RoleChangeRow.user_id).in_(user_ids)
+    )
+    return {user_id: version for user_id, version in await tx.execute(query)}
+
+
 async def forget_expired(tx: AsyncSession, *, now: datetime) -> None:
     """Drop what can no longer be presented anyway."""
     await tx.execute(
@@ -44,4 +69,7 @@ async def forget_expired(tx: AsyncSession, *, now: datetime) -> None:
     )
     await tx.execute(
         delete(RevokedSessionRow).where(col(RevokedSessionRow.revoked_at) < now - REVOCATION_KEPT)
+    )
+    await tx.execute(
+        delete(RoleChangeRow).where(col(RoleChangeRow.changed_at) < now - REVOCATION_KEPT)
     )

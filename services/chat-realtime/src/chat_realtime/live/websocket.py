@@ -181,6 +181,16 @@ class SocketEdge:
             if client.principal is not None and client.principal.session_id == session_id:
                 client.connection.close(CLOSE_SESSION_REVOKED, "session revoked")
 
+    def end_role(self, user_id: UUID, perm_version: int) -> None:
+        """Close every socket that was opened under an older role of this person."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.principal is not None and client.principal.perm_version < perm_version:
+                client.connection.close(CLOSE_TOKEN_EXPIRED, "role changed")
+
+    def user_ids(self) -> list[UUID]:
+        """Everyone connected here."""
+        return list(self._by_user)
+
     def session_ids(self) -> dict[UUID, UUID]:
         """Session to person, of everyone connected here."""
         return {

@@ -7,6 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+SEQ_MAX = 2**53
+"""What every reader of JSON holds exactly; a client's number above it is no place in a log."""
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, before it has its number.

@@ -101,7 +101,7 @@ async def send_message(
         # The same cid was committed in another room since we looked.
         raise CidConflict
     await tie_links(tx, recording, room_id=room_id, message_id=message.id, links=links, shown=shown)
-    await recording.outbox.add(tx, _sent(message, links))
+    await recording.outbox.add(tx, _sent(message, links, in_private_room=standing.is_private))
     return Sent(message_id=message.id, room_id=room_id, seq=message.seq, created_at=now)
 
 
@@ -154,6 +154,7 @@ async def edit_message(
             edit_version=message.edit_version,
             links=_shared(links),
             edited_at=now,
+            in_private_room=standing.is_private,
         ),
     )
     return entry.seq
@@ -344,7 +345,7 @@ def _created(
     )
 
 
-def _sent(message: MessageRow, links: Sequence[FoundLink]) -> MessageSent:
+def _sent(message: MessageRow, links: Sequence[FoundLink], *, in_private_room: bool) -> MessageSent:
     return MessageSent(
         room_id=message.room_id,
         message_id=message.id,
@@ -353,6 +354,7 @@ def _sent(message: MessageRow, links: Sequence[FoundLink]) -> MessageSent:
         links=_shared(links),
         has_text=True,
         sent_at=message.created_at,
+        in_private_room=in_private_room,
     )
 
 

@@ -13,6 +13,7 @@ from seda_db import Database
 from seda_identity import Policy, Principal
 from seda_runtime.ids import uuid7
 
+from chat_realtime.log.domain import SEQ_MAX
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations
 from chat_realtime.messages.domain import TEXT_LENGTH_MAX
@@ -21,8 +22,8 @@ from chat_realtime.messages.operations import Page, Sent
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
-SeqOrNone = Annotated[int | None, QueryParameter(ge=0)]
-Seq = Annotated[int, QueryParameter(ge=0)]
+SeqOrNone = Annotated[int | None, QueryParameter(ge=0, le=SEQ_MAX)]
+Seq = Annotated[int, QueryParameter(ge=0, le=SEQ_MAX)]
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 READ = Policy("message:read")

@@ -1,10 +1,12 @@
 """Who may act on whom. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chat_realtime.rooms.domain import InvalidText, Rank, RankTooLow, Standing, clean_line
 
 REASON_LENGTH_MAX = 500
+UNTIL_MAX = timedelta(days=36_525)
+"""A century. What lies beyond may not even be a moment in UTC (9999-12-31 west of Greenwich)."""
 
 
 class CannotModerateSelf(Exception):
@@ -14,7 +16,7 @@ class CannotModerateSelf(Exception):
 
 class InvalidUntil(InvalidText):
     def __str__(self) -> str:
-        return "`until` must be in the future, and is needed for a mute."
+        return "`until` must be in the future, within a century, and is needed for a mute."
 
 
 def check_may_act(moderator: Standing, target: Standing, *, on_self: bool) -> None:
@@ -32,7 +34,7 @@ def check_until(until: datetime | None, *, now: datetime, is_needed: bool) -> No
     if until is None:
         if is_needed:
             raise InvalidUntil
-    elif until <= now:
+    elif not now < until <= now + UNTIL_MAX:
         raise InvalidUntil
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from seda_db import Database
 from seda_identity import Policy, Principal
 
-from chat_realtime.log.domain import EventFrame
+from chat_realtime.log.domain import SEQ_MAX, EventFrame
 from chat_realtime.log.operations import Recording
 from chat_realtime.rooms import operations
 from chat_realtime.rooms.domain import DESCRIPTION_LENGTH_MAX, NAME_LENGTH_MAX, RoleName
@@ -23,7 +23,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH_MAX)]
 Description = Annotated[str, Meta(max_length=DESCRIPTION_LENGTH_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 EventsLimit = Annotated[int, QueryParameter(ge=1, le=500)]
-Seq = Annotated[int, QueryParameter(ge=0)]
+Seq = Annotated[int, QueryParameter(ge=0, le=SEQ_MAX)]
 
 READ = Policy("room:read")
 WRITE = Policy("room:write")

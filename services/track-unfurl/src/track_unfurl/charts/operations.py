@@ -47,7 +47,12 @@ class ChartNow:
 
 
 async def note_message(tx: AsyncSession, event: MessageSent | MessageEdited) -> None:
-    """The links of the newest version of the message, and only those, are its shares."""
+    """The links of the newest version of the message, and only those, are its shares.
+
+    Everybody reads the ranking, so what a private room shares counts for nothing.
+    """
+    if event.in_private_room:
+        return
     is_edit = isinstance(event, MessageEdited)
     links: Sequence[SharedLink] = event.links
     if not links and not is_edit:
