@@ -42,6 +42,7 @@ lint: setup
 	@$(BIN)/ruff check --quiet $(SOURCES)
 types: setup
 	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	@$(BIN)/mypy infra/bench
 imports: setup
 	@$(BIN)/lint-imports
 checks: setup

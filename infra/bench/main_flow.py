@@ -13,13 +13,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 from seda_devrunner.checkout import ROOT, StateFolder, load_services
 from seda_devrunner.platform import Platform
-from seda_testkit.client import Api, LiveSocket
+from seda_devrunner.wiring import Wiring
+from seda_testkit.client import Api, Frame, LiveSocket
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -53,11 +55,11 @@ async def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="seda-bench-") as folder:
         state = StateFolder(Path(folder))
         state.make()
-        async with started(state) as (_, first_seconds):
+        async with started(state) as (_, _, first_seconds):
             pass
-        async with started(state) as (platform, later_seconds):
+        async with started(state) as (platform, wiring, later_seconds):
             memory = sum(row["memory_bytes"] or 0 for row in await platform.snapshot())
-            series = await measure(platform)
+            series = await measure(platform, wiring)
     facts = {
         "first_start_seconds": round(first_seconds, 1),
         "later_start_seconds": round(later_seconds, 1),
@@ -71,19 +73,20 @@ async def main(arguments: list[str]) -> None:
 
 
 @asynccontextmanager
-async def started(state: StateFolder) -> AsyncIterator[tuple[Platform, float]]:
+async def started(state: StateFolder) -> AsyncIterator[tuple[Platform, Wiring, float]]:
+    """The platform, where its parts are, and how many seconds it took to be ready."""
     kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "NATS_URL")}
     services = load_services(ROOT / "infra" / "services.toml")
     platform = Platform(services, state, kept, say=lambda _: None)
     began = time.perf_counter()
     try:
-        await platform.start()
-        yield platform, time.perf_counter() - began
+        wiring = await platform.start(wished_ports=False)
+        yield platform, wiring, time.perf_counter() - began
     finally:
         await platform.stop()
 
 
-async def measure(platform: Platform) -> dict[str, Series]:
+async def measure(platform: Platform, wiring: Wiring) -> dict[str, Series]:
     series = {
         name: Series(name, goal, floor)
         for name, goal, floor in (
@@ -98,8 +101,6 @@ async def measure(platform: Platform) -> dict[str, Series]:
             ("send -> card live", 500.0, None),
         )
     }
-    wiring = platform.wiring
-    assert wiring is not None
     await time_commits(platform.servers.admin_url, series["commit of one row (floor)"])
     await time_echoes(series["echo of one frame (floor)"])
     async with Api.at(wiring.gateway_url) as api:
@@ -162,7 +163,7 @@ async def time_sends(
         sent = await sender.send(room, f"message {number}")
         acknowledged = (time.perf_counter() - began) * 1000
         message_id = sent["msg"]
-        seen = await other.wait_for(lambda frame, m=message_id: frame.data.get("id") == m)
+        seen = await other.wait_for(partial(is_message, message_id))
         beat = await timed(lambda: sender.command("hb", {"t0": time.time()}))
         if number >= WARM_UP:
             series["send -> acknowledged"].times_ms.append(acknowledged)
@@ -170,6 +171,10 @@ async def time_sends(
             series["socket round trip"].times_ms.append(beat)
         other.frames.clear()
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def is_message(message_id: str, frame: Frame) -> bool:
+    return frame.data.get("id") == message_id
 
 
 async def time_cards(
@@ -190,7 +195,7 @@ async def time_http(
     path = f"/chat/rooms/{room}/messages"
     for number in range(SENDS // 3):
         body = {"text": f"by post {number}", "cid": str(uuid4())}
-        series["POST message"].times_ms.append(await timed(lambda b=body: person.post(path, b)))
+        series["POST message"].times_ms.append(await timed(partial(person.post, path, body)))
         series["GET history"].times_ms.append(await timed(lambda: person.get(path)))
     for _ in range(20):
         series["login"].times_ms.append(await timed(lambda: api.log_in(email, PASSWORD)))
