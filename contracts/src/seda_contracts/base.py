@@ -27,7 +27,7 @@ def subject_key(value: UUID | str) -> str:
     """One subject token. Raises UnsafeSubjectKeyError unless it is made of letters, digits, _ or -.
 
     User input reaches a broker only through here, so it can never become a second token or a
-    wildcard (threats.md 105).
+    wildcard.
     """
     key = str(value)
     if not _KEY.fullmatch(key):

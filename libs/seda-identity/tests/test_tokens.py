@@ -1,4 +1,4 @@
-"""Hostile tokens (threats.md 3.1): each is refused, and none reaches a claim."""
+"""Hostile tokens, by the numbers of the threat model: each is refused, and none reaches a claim."""
 
 import base64
 import hmac

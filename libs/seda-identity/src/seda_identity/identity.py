@@ -1,7 +1,7 @@
 """The gateway's signed identity on every internal request, checked before any route runs.
 
 `X-Seda-Identity` is an ES256 JWT of type `seda-internal+jwt`, living 60 s, for one service, one
-method and one path: taken from one request it is worth nothing on another (threats.md 81, 82).
+method and one path: taken from one request it is worth nothing on another.
 """
 
 import hashlib

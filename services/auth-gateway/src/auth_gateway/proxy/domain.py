@@ -61,7 +61,7 @@ _UNSOUND = re.compile(
     rb"//|/\.{1,2}(?:/|\Z)|[\x00-\x20\x7f-\xff\\;\"<>^`{|}]"
     rb"|%(?![0-9A-Fa-f]{2})|%(?:2[EFef]|5[Cc]|25|3[Bb]|[01][0-9A-Fa-f]|7[Ff])"
 )
-"""Spellings that two parsers may read as two different paths (threats.md 63)."""
+"""Spellings that two parsers may read as two different paths."""
 _TOKEN_PARAMETERS = re.compile(
     rb"(?:\A|[&;])(?:access_token|token|ticket|refresh_token|id_token|authorization|api_key)=",
     re.IGNORECASE,
