@@ -13,10 +13,9 @@ from nats.js import JetStreamContext
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
 from seda_contracts.events.auth import AccountRegistered
-from seda_contracts.registry import BY_TYPE
+from seda_contracts.registry import BY_TYPE, durable_name
 from seda_db import Database
 from seda_messaging import Outbox
-from seda_messaging.consumer import durable_name
 from seda_messaging.provision import provision
 from seda_runtime.ids import uuid7
 from seda_testkit.app import running
