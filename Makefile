@@ -60,9 +60,10 @@ migrate: setup ## bring the development database to the newest migrations
 	@$(RUNNER) migrate
 migration: setup ## write a service's next migration from its tables (s=user-artist m="add bio")
 	@$(RUNNER) migration $(s) "$(m)"
-generate: setup ## write anew what is printed from code: schemas, AsyncAPI, types, the events page, roles
+generate: setup ## write anew what is printed from code: schemas, AsyncAPI, types, the events page, permissions, roles
 	@$(BIN)/python -m seda_contracts.generate contracts
 	@$(BIN)/python infra/checks/events_page.py > infra/docs/events.md
+	@$(BIN)/python -m seda_contracts.permissions > infra/nats/permissions.conf
 	@$(BIN)/python -m seda_testkit.provision --sql > infra/postgres/init.sql
 lock: setup ## resolve the dependencies anew and export every requirements.lock (UPGRADE=1: newest)
 	@sh infra/lock.sh $(if $(UPGRADE),--upgrade)

@@ -10,6 +10,10 @@ def room_subject(room_id: UUID) -> str:
     return f"seda.live.room.{subject_key(room_id)}"
 
 
+EVERY_ROOM_SUBJECT = "seda.live.room.*"
+"""What a process with sockets may listen to; it subscribes to its own rooms one by one."""
+
+
 def user_subject(user_id: UUID) -> str:
     """Notices for every socket of one person: kick, revoke, changed card."""
     return f"seda.live.user.{subject_key(user_id)}"

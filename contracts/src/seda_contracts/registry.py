@@ -126,6 +126,11 @@ RETIRED: tuple[str, ...] = ()
 BY_TYPE = {entry.contract.TYPE: entry for entry in REGISTRY}
 
 
+def durable_name(consumer: str) -> str:
+    """The name of a consumer at the broker, where names have no dots."""
+    return consumer.replace(".", "_")
+
+
 def consumed_by(service: str) -> tuple[Entry, ...]:
     return tuple(
         entry

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-SECRET_WORDS = ("SECRET", "PASSWORD", "TOKEN", "API_KEY", "DATABASE_URL", "OWNER_URL", "NATS_URL")
+SECRET_WORDS = (
+    "SECRET",
+    "PASSWORD",
+    "TOKEN",
+    "API_KEY",
+    "DATABASE_URL",
+    "OWNER_URL",
+    "NATS_URL",
+    "NKEY_SEED",
+)
 
 
 def pod_complaints(pod: dict[str, Any]) -> Iterator[str]:

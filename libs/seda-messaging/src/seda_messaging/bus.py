@@ -35,11 +35,15 @@ class BusUnavailable(ConnectionError):
 
 
 class Bus:
-    """The connection of one service. `open` once, `close` last."""
+    """The connection of one service. `open` once, `close` last.
 
-    def __init__(self, url: str, *, service: str) -> None:
+    `nkey_seed` is the service's private key at a broker that knows users.
+    """
+
+    def __init__(self, url: str, *, service: str, nkey_seed: str | None = None) -> None:
         self._url = url
         self._service = service
+        self._nkey_seed = nkey_seed
         self._client: Client | None = None
         self._reconnected = asyncio.Event()
         self._closing = False
@@ -65,6 +69,7 @@ class Bus:
                     self._url,
                     name=self._service,
                     inbox_prefix=f"_INBOX_{self._service}".encode(),
+                    nkeys_seed_str=self._nkey_seed,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.5,
                     ping_interval=10,

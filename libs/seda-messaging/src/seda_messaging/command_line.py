@@ -34,7 +34,7 @@ def run_command(
             case ["migrate"]:
                 migrate = load(MigrateSettings, os.environ)
                 upgrade(package, migrate.database_owner_url)
-                provision_now(migrate.nats_url, service)
+                provision_now(migrate.nats_url, service, nkey_seed=migrate.nats_nkey_seed)
             case ["describe"]:
                 facts = describe(service, settings, create_app)
                 sys.stdout.write(msgspec.json.format(msgspec.json.encode(facts)).decode() + "\n")

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from seda_contracts.base import Contract
 from seda_contracts.envelope import MalformedEnvelopeError, read_envelope
-from seda_contracts.registry import CONSUMERS, Consumer
+from seda_contracts.registry import CONSUMERS, Consumer, durable_name
 from seda_runtime.logging import get_logger
 from sqlalchemy import Table
 
@@ -49,11 +49,6 @@ class Subscription(msgspec.Struct, frozen=True):
     consumer: str
     """`<service>.<purpose>`, as the contracts registry declares it."""
     concurrency: int = 8
-
-
-def durable_name(consumer: str) -> str:
-    """Broker names have no dots."""
-    return consumer.replace(".", "_")
 
 
 async def consume(

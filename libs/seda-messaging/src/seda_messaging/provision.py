@@ -18,18 +18,33 @@ from nats.js.api import (
     StreamConfig,
 )
 from nats.js.errors import BadRequestError
-from seda_contracts.registry import CONSUMERS, Consumer, Entry, consumed_by, produced_by
+from seda_contracts.permissions import PROVISIONER
+from seda_contracts.registry import (
+    CONSUMERS,
+    Consumer,
+    Entry,
+    consumed_by,
+    durable_name,
+    produced_by,
+)
 from seda_contracts.streams import DUPLICATE_WINDOW_SECONDS, STREAMS, Stream
-
-from seda_messaging.consumer import durable_name
 
 SERVER_DELIVERIES_MAX = 20
 """Above the application's own limit of 8, so that the application always decides first."""
 
 
-async def provision(nats_url: str, service: str) -> None:
-    """Idempotent. Raises nats errors when the broker refuses a declaration."""
-    client = await nats.connect(nats_url, name=f"{service}-provision", connect_timeout=5)
+async def provision(nats_url: str, service: str, *, nkey_seed: str | None = None) -> None:
+    """Idempotent. Raises nats errors when the broker refuses a declaration.
+
+    `nkey_seed` is the provisioner's private key where the broker knows users.
+    """
+    client = await nats.connect(
+        nats_url,
+        name=f"{service}-provision",
+        inbox_prefix=f"_INBOX_{PROVISIONER}".encode(),
+        nkeys_seed_str=nkey_seed,
+        connect_timeout=5,
+    )
     try:
         await provision_streams(client.jetstream(timeout=10), service)
     finally:
@@ -103,5 +118,5 @@ async def _ensure_consumer(js: JetStreamContext, consumer: str, entries: list[En
     )
 
 
-def provision_now(nats_url: str, service: str) -> None:
-    asyncio.run(provision(nats_url, service))
+def provision_now(nats_url: str, service: str, *, nkey_seed: str | None = None) -> None:
+    asyncio.run(provision(nats_url, service, nkey_seed=nkey_seed))

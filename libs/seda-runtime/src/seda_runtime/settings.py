@@ -31,6 +31,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     database_url: str
     database_pool_size: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
     nats_url: str
+    nats_nkey_seed: str | None = None
+    """The service's private key at a broker that knows users; a secret."""
     gateway_url: str = "http://127.0.0.1:3001"
     """Where the public keys of tokens are read."""
     otel_exporter_otlp_endpoint: str | None = None
@@ -44,6 +46,8 @@ class MigrateSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_owner_url: str
     nats_url: str
+    nats_nkey_seed: str | None = None
+    """The provisioner's, not the service's: serving processes make no streams."""
 
 
 def load(kind: type[S], env: Mapping[str, str]) -> S:

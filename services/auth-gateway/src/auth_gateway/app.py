@@ -52,7 +52,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     keys = keys_for(settings)
     signer, internal_signer = Signer(keys.access), Signer(keys.internal)
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=NAME)
+    bus = Bus(settings.nats_url, service=NAME, nkey_seed=settings.nats_nkey_seed)
     outbox = Outbox(Table.metadata, service=NAME, now=now)
     revocations = Revocations(
         bus,

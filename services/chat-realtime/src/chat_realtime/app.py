@@ -34,7 +34,7 @@ DESCRIPTION = "Rooms, messages and moderation; their live side is the socket `se
 
 def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=NAME)
+    bus = Bus(settings.nats_url, service=NAME, nkey_seed=settings.nats_nkey_seed)
     outbox = Outbox(Table.metadata, service=NAME, now=now)
     signals = Signals(bus)
     recording = Recording(outbox=outbox, signals=signals, now=now)

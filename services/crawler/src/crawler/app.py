@@ -30,7 +30,7 @@ SERVICE = "crawler"
 def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     """The service, not yet started; `now` is what its operations take for the time."""
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=SERVICE)
+    bus = Bus(settings.nats_url, service=SERVICE, nkey_seed=settings.nats_nkey_seed)
     fetcher = Fetcher(
         settings.crawler_user_agent,
         FetchLimits(deadline_seconds=settings.crawler_timeout_ms / 1000),

@@ -44,7 +44,7 @@ def create_app(
     """
     check_override_allowed(settings.env, settings.fetch_resolver_override)
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=SERVICE)
+    bus = Bus(settings.nats_url, service=SERVICE, nkey_seed=settings.nats_nkey_seed)
     outbox = Outbox(Table.metadata, service=SERVICE, now=now)
     fetch_seconds = settings.unfurl_fetch_ms / 1000
     resolving = Resolving(

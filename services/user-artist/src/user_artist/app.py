@@ -29,7 +29,7 @@ SERVICE = "user-artist"
 def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     """The service, not yet started; `now` is what its operations take for the time."""
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=SERVICE)
+    bus = Bus(settings.nats_url, service=SERVICE, nkey_seed=settings.nats_nkey_seed)
     outbox = Outbox(Table.metadata, service=SERVICE, now=now)
     profiles = Profiles(outbox=outbox, now=now)
     artists = Artists(outbox=outbox, now=now)

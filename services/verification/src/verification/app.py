@@ -31,7 +31,7 @@ def create_app(
 ) -> Litestar:
     """The service, not yet started. `now` is its time, `choose` draws the symbols of its codes."""
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    bus = Bus(settings.nats_url, service=SERVICE)
+    bus = Bus(settings.nats_url, service=SERVICE, nkey_seed=settings.nats_nkey_seed)
     outbox = Outbox(Table.metadata, service=SERVICE, now=now)
     claims = Claims(outbox=outbox, now=now, limits=settings.limits(), choose=choose)
 
