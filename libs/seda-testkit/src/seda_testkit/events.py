@@ -3,10 +3,9 @@
 from nats.js import JetStreamContext
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
-from seda_contracts.registry import BY_TYPE, REGISTRY
+from seda_contracts.registry import BY_TYPE, REGISTRY, durable_name
 from seda_db import Database
 from seda_messaging import Outbox
-from seda_messaging.consumer import durable_name
 from seda_messaging.provision import consumers_of, provision
 from seda_runtime.ids import uuid7
 from sqlalchemy import select
