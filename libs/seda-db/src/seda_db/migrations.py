@@ -139,9 +139,8 @@ def _options(metadata: MetaData) -> dict[str, Any]:
         return name == schema if kind == "schema" else True
 
     def own_objects_only(obj: Any, name: str | None, kind: str, reflected: bool, _: Any) -> bool:
-        # Partitions and the version table exist only in the database.
-        is_own = not (kind == "table" and reflected and (name or "").startswith("alembic_version"))
-        return is_own and not (kind == "table" and reflected and "_p20" in (name or ""))
+        # The version table exists only in the database.
+        return not (kind == "table" and reflected and (name or "").startswith("alembic_version"))
 
     return {
         "target_metadata": metadata,

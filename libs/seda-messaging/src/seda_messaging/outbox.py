@@ -61,7 +61,6 @@ class Outbox:
         self._service = service
         self._now = now
         self._lanes: list[asyncio.Queue[Row]] = []
-        self._hurry = False
 
     async def add(self, tx: AsyncSession, contract: Contract) -> UUID:
         """Write the event beside the change it tells of. Returns the event id.
@@ -95,7 +94,7 @@ class Outbox:
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Committed rows: publish them now if there is room, else leave them to the sweeper."""
-        if not self._lanes or not self._hurry:
+        if not self._lanes:
             return
         for row in rows:
             lane = self._lanes[crc32(row.ordering_key.encode()) % LANES]
@@ -117,7 +116,6 @@ class Outbox:
     async def relay(self, bus: Bus, database: Database) -> None:
         """Publish until cancelled. Lanes keep the order of a key among eager rows."""
         self._lanes = [asyncio.Queue(LANE_ROWS_MAX) for _ in range(LANES)]
-        self._hurry = True
         try:
             async with asyncio.TaskGroup() as tasks:
                 for lane in self._lanes:

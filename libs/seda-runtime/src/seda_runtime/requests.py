@@ -101,7 +101,6 @@ def _record(scope: Any, headers: dict[bytes, str], status: int, seconds: float) 
     _duration.record(seconds, {"method": scope["method"], "route": template})
     if scope["path"] in _QUIET_PATHS:
         return
-    client = scope.get("client")
     log.info(
         "request.served",
         method=scope["method"],
@@ -109,7 +108,6 @@ def _record(scope: Any, headers: dict[bytes, str], status: int, seconds: float) 
         status=status,
         duration_ms=round(seconds * 1000, 2),
         user_agent=headers.get(b"user-agent", "")[:200],
-        peer=client[0] if scope.get("state", {}).get("log_peer") and client else None,
     )
 
 
