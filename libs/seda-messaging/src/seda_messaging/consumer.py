@@ -20,6 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from seda_contracts.base import Contract
 from seda_contracts.envelope import MalformedEnvelopeError, read_envelope
 from seda_contracts.registry import CONSUMERS, Consumer, durable_name
+from seda_runtime.failpoints import failpoint
 from seda_runtime.logging import get_logger
 from sqlalchemy import Table
 
@@ -154,7 +155,9 @@ class _Worker:
         ):
             try:
                 subscription, contract, delivery = self._decode(subject_type, message, attempt)
+                failpoint("consumer.before_effect")
                 await self._handle(subscription.handler(contract, delivery), message)
+                failpoint("consumer.after_effect")
             except PermanentFailure as failure:
                 await self._bury(message, str(failure))
             except Exception as error:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
+from seda_runtime.failpoints import failpoint
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,4 +34,6 @@ async def first_delivery(tx: AsyncSession, delivery: Delivery) -> bool:
         .on_conflict_do_nothing()
         .returning(delivery.inbox.c.event_id)
     )
-    return (await tx.execute(statement)).first() is not None
+    is_first = (await tx.execute(statement)).first() is not None
+    failpoint("inbox.recorded")
+    return is_first
