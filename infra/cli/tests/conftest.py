@@ -1,0 +1,121 @@
+"""The real process, `python -m seda_cli`, against real servers."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nats as nats_client
+import pytest
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
+from seda_contracts.base import Contract
+from seda_contracts.envelope import headers_of
+from seda_contracts.registry import BY_TYPE
+from seda_runtime.clock import utc_now
+from seda_runtime.ids import uuid7
+from seda_testkit.events import provision_every_service
+from seda_testkit.nats import EmbeddedNats
+
+COMMAND_SECONDS_MAX = 30
+EXAMPLES = Path(__file__).parents[3] / "contracts/examples"
+Publish = Callable[..., Awaitable[PubAck]]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed, and the status it left with."""
+
+    status: int
+    out: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(slots=True)
+class Seda:
+    """`await seda("dlq", "ls")` runs the command to its end."""
+
+    env: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, *words: str, expect: int = 0, **env: str) -> Said:
+        process = await self.start(*words, **env)
+        async with asyncio.timeout(COMMAND_SECONDS_MAX):
+            out, errors = await process.communicate()
+        assert process.returncode is not None
+        said = Said(process.returncode, out.decode(), errors.decode())
+        assert "Traceback" not in said.errors, said.errors
+        assert said.status == expect, said
+        return said
+
+    async def start(self, *words: str, **env: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "seda_cli",
+            *words,
+            env=_clean_environment() | self.env | env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 22,
+        )
+
+
+def _clean_environment() -> dict[str, str]:
+    meant = ("DATABASE_URL", "NATS_", "SEDA_", "COLUMNS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(meant)}
+
+
+@pytest.fixture
+def seda(fresh_nats: EmbeddedNats) -> Seda:
+    """At a broker of this test alone, which knows no users."""
+    return Seda({"NATS_URL": fresh_nats.url})
+
+
+@pytest.fixture
+async def js(fresh_nats: EmbeddedNats) -> AsyncIterator[JetStreamContext]:
+    """The broker with the streams and consumers of every service."""
+    await provision_every_service(fresh_nats.url)
+    client = await nats_client.connect(fresh_nats.url, reconnect_time_wait=0.1)
+    yield client.jetstream()
+    await client.close()
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[type[Contract]], Any]:
+    """`example(MessageSent)`: a whole one, as the contracts hold it."""
+
+    def read(contract: type[Contract]) -> Any:
+        return contract.decode((EXAMPLES / contract.TYPE / "full.json").read_bytes())
+
+    return read
+
+
+@pytest.fixture
+def publish(js: JetStreamContext) -> Publish:
+    """`await publish(event, body=..., subject=..., **headers)`, as its producer or as a liar."""
+
+    async def put(
+        event: Contract,
+        *,
+        body: bytes | None = None,
+        subject: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> PubAck:
+        producer = BY_TYPE[event.TYPE].producer
+        made = headers_of(event, event_id=uuid7(), service=producer, at=utc_now())
+        return await js.publish(
+            subject or event.subject(),
+            event.encode() if body is None else body,
+            headers=made | (headers or {}),
+        )
+
+    return put
