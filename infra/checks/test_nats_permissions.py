@@ -27,9 +27,9 @@ from seda_contracts.streams import BUCKETS, STREAMS
 from seda_db import Database
 from seda_db.database import async_url
 from seda_messaging import Bus, KeyValueMirror, Outbox, Subscription, run_messaging
-from seda_messaging.consumer import PermanentFailure
 from seda_messaging.inbox import Delivery
 from seda_messaging.provision import provision
+from seda_messaging.reading import PermanentFailure
 from seda_messaging.tables import add_messaging_tables
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
