@@ -175,7 +175,7 @@ async def test_killed_between_publishing_and_deleting_it_doubles_nothing(
 ) -> None:
     await die(js, publish, unfurler, asked)
     killing = "dlq.after_publish:kill:1"
-    await seda("dlq", "retry", "1", expect=-signal.SIGKILL, SEDA_FAILPOINT=killing)
+    await seda.process("dlq", "retry", "1", expect=-signal.SIGKILL, SEDA_FAILPOINT=killing)
     assert (await stored(js, "CMD_UNFURL"), await stored(js, "DLQ")) == (1, 1)
     (done,) = (await seda("dlq", "retry", "1", "--json")).json
     assert done["outcome"] == "was_given_back"
@@ -188,7 +188,7 @@ async def test_a_copy_the_broker_no_longer_recognises_is_stopped_by_the_inbox(
     """As when the second try comes after the window in which the broker drops copies."""
     await die(js, publish, unfurler, asked)
     killing = "dlq.after_publish:kill:1"
-    await seda("dlq", "retry", "1", expect=-signal.SIGKILL, SEDA_FAILPOINT=killing)
+    await seda.process("dlq", "retry", "1", expect=-signal.SIGKILL, SEDA_FAILPOINT=killing)
     config = (await js.stream_info("CMD_UNFURL")).config
     await js.update_stream(config, duplicate_window=0.1)
     async with unfurler.works():
@@ -234,15 +234,15 @@ async def test_what_dies_again_is_a_new_letter_and_can_be_tried_again(
     ("change", "reason"),
     [
         ({"body": b"{"}, "undecodable"),
-        ({"body": b"[" * 100_000}, "undecodable"),
-        ({"body": b"\xff" * 900_000}, "undecodable"),
+        ({"body": b'{"url": "", "x": ' + b"[" * 100_000}, "nested too deep"),
+        ({"body": b"\xff" * 900_000}, "oversize"),
         ({"subject": "seda.cmd.unfurl.resolve.v9.key"}, "unknown type"),
         ({"subject": "$JS.API.STREAM.DELETE.CHAT"}, "unknown type"),
-        ({"subject": "seda.cmd.unfurl.resolve.v1.*"}, "key"),
+        ({"subject": "seda.cmd.unfurl.resolve.v1.*"}, "wrong_key"),
         ({"subject": ""}, "no longer"),
-        ({"headers": {"ce-type": "unfurl.resolve.v2"}}, "type mismatch"),
-        ({"headers": {"ce-id": "no id"}}, "malformed envelope"),
-        ({"headers": {"ce-source": "/seda/crawler"}}, "producer"),
+        ({"headers": {"ce-type": "unfurl.resolve.v2"}}, "unknown_version"),
+        ({"headers": {"ce-id": "no id"}}, "malformed_envelope"),
+        ({"headers": {"ce-source": "/seda/crawler"}}, "forged_producer"),
         ({"headers": {"seda-dead-cut": "2000000"}}, "only the beginning"),
         ({"consumer": "track-unfurl.shares"}, "does not take"),
     ],

@@ -224,7 +224,7 @@ async def test_odd_bodies_are_shown_for_what_they_are(
     assert max(map(len, lines)) < 200
     assert "undecodable" in lines[2]
     assert "unknown type chat.message.pinned.v1" in lines[4]
-    assert "type mismatch" in lines[5]
+    assert "type_mismatch" in lines[5]
     assert "!" not in lines[6]
     rows = (await seda("events", "tail", "--since", "1h", "--no-follow", "--json")).out
     told = [json.loads(line) for line in rows.splitlines()]

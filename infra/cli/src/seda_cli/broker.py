@@ -15,6 +15,7 @@ import nkeys
 from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError, SlowConsumerError
 from nats.errors import Error as NatsError
+from nats.js.errors import APIError
 from seda_contracts.permissions import OPS
 
 from seda_cli.failure import CommandFailed
@@ -104,6 +105,8 @@ class Broker:
             return await asking
         except NoRespondersError as error:
             raise CommandFailed(f"NATS at {shown(self.url)} runs without JetStream") from error
+        except APIError as error:
+            raise CommandFailed(f"NATS refused it: {error.description}") from error
         except (TimeoutError, OSError, NatsError) as error:
             raise CommandFailed(
                 f"NATS at {shown(self.url)} did not answer ({type(error).__name__}): try again"

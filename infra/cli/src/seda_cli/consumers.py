@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -96,6 +97,7 @@ def resume_consumer(options: argparse.Namespace) -> int:
     return 0
 
 
+@cache
 def declared() -> dict[str, Declared]:
     """Consumer -> declaration, for the whole platform."""
     return {

@@ -13,7 +13,14 @@ from seda_cli import retry, terminal
 from seda_cli.broker import OPERATOR, Broker, open_broker
 from seda_cli.consumers import declared
 from seda_cli.failure import CommandFailed, WrongUsage
-from seda_cli.letters import Found, Letter, every_letter, find_letter
+from seda_cli.letters import (
+    Found,
+    Letter,
+    Pointers,
+    every_letter,
+    find_letter,
+    read_pointers,
+)
 from seda_cli.moments import clock_time
 from seda_cli.platform import find_target
 from seda_cli.services import nearest
@@ -110,7 +117,8 @@ def drop_letter(options: argparse.Namespace) -> int:
 async def _list(options: argparse.Namespace) -> list[Letter]:
     target = find_target(options.state, nats_url=options.nats_url)
     async with open_broker(target) as broker:
-        return _of_consumer(await every_letter(broker), options.consumer)
+        letters = await every_letter(broker, await read_pointers(broker))
+        return _of_consumer(letters, options.consumer)
 
 
 def _of_consumer(letters: Sequence[Letter], consumer: str | None) -> list[Letter]:
@@ -125,12 +133,12 @@ def _of_consumer(letters: Sequence[Letter], consumer: str | None) -> list[Letter
 async def _open(options: argparse.Namespace) -> tuple[Found, str | None]:
     target = find_target(options.state, nats_url=options.nats_url)
     async with open_broker(target) as broker:
-        found = await _find(broker, options.number)
+        found = await _find(broker, options.number, await read_pointers(broker))
         return found, await retry.why_not(broker, found)
 
 
-async def _find(broker: Broker, number: str) -> Found:
-    found = await find_letter(broker, number)
+async def _find(broker: Broker, number: str, pointers: Pointers) -> Found:
+    found = await find_letter(broker, number, pointers)
     if found is None:
         raise CommandFailed(f"no dead letter {number}: `seda dlq ls` lists what there is")
     return found
@@ -139,17 +147,16 @@ async def _find(broker: Broker, number: str) -> Found:
 async def _retry(options: argparse.Namespace) -> list[retry.Retried]:
     target = find_target(options.state, nats_url=options.nats_url)
     async with open_broker(target, OPERATOR) as broker:
+        pointers = await read_pointers(broker)
         if not options.all:
-            return [await retry.give_back(broker, await _find(broker, options.number))]
+            return [await retry.give_back(broker, await _find(broker, options.number, pointers))]
         # Only what is there now: one that dies again comes back as a new letter.
-        numbers = [
-            letter.number for letter in _of_consumer(await every_letter(broker), options.consumer)
-        ]
-        if numbers:
-            _confirm(options, f"give {len(numbers)} dead letters back")
+        letters = _of_consumer(await every_letter(broker, pointers), options.consumer)
+        if letters:
+            _confirm(options, f"give {len(letters)} dead letters back")
         retried = []
-        for number in numbers:
-            found = await find_letter(broker, number)
+        for letter in letters:
+            found = await find_letter(broker, letter.number, pointers)
             if found is not None:
                 retried.append(await retry.give_back(broker, found))
         return retried
@@ -158,7 +165,7 @@ async def _retry(options: argparse.Namespace) -> list[retry.Retried]:
 async def _drop(options: argparse.Namespace) -> None:
     target = find_target(options.state, nats_url=options.nats_url)
     async with open_broker(target, OPERATOR) as broker:
-        found = await _find(broker, options.number)
+        found = await _find(broker, options.number, await read_pointers(broker))
         _confirm(options, f"delete the dead letter {options.number} for good")
         await retry.clear(broker, found)
 

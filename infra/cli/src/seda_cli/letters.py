@@ -53,82 +53,84 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Places in ADVISORY that tell of the same failure, to be cleared along with it."""
 
 
-class Pointer(msgspec.Struct, frozen=True, kw_only=True):
-    """An advisory of the broker, as far as it is needed."""
+class Advisory(msgspec.Struct, frozen=True):
+    """What the broker says when it gives a message up, as far as it is needed."""
 
     stream: str
     consumer: str
     stream_seq: int
     deliveries: int = 0
-    reason: str = ""
+    reason: str = "the broker gave up: nobody settled it, as when processes die of it"
 
 
-async def every_letter(broker: Broker) -> list[Letter]:
-    """Letters, then what has none: oldest first. Bodies are not kept, so that many cost little."""
+class Pointer(msgspec.Struct, frozen=True):
+    """An advisory, its place and its time."""
+
+    place: int
+    time: datetime
+    advisory: Advisory
+
+
+Pointers = dict[tuple[str, int], list[Pointer]]
+"""By consumer and place of the message: a message may be given up and ended afterwards."""
+
+
+async def read_pointers(broker: Broker) -> Pointers:
+    names = {durable_name(consumer): consumer for consumer in declared()}
+    found: Pointers = {}
+    async for message in stored.read(broker, POINTERS):
+        try:
+            advisory = msgspec.json.decode(message.body, type=Advisory)
+        except msgspec.DecodeError:
+            continue  # whatever else somebody has put there points at nothing
+        consumer = names.get(advisory.consumer, advisory.consumer)
+        pointer = Pointer(message.sequence, message.stored_at, advisory)
+        found.setdefault((consumer, advisory.stream_seq), []).append(pointer)
+    return found
+
+
+async def every_letter(broker: Broker, pointers: Pointers) -> list[Letter]:
+    """Letters, and what has none: oldest first. Bodies are not kept, so that many cost little."""
     letters = [_letter(message) async for message in stored.read(broker, LETTERS)]
     buried = {letter.place for letter in letters}
-    pointed = {}
-    async for message in stored.read(broker, POINTERS):
-        pointer = _pointer(message)
-        if pointer is not None and _place(pointer) not in buried:
-            pointed[_place(pointer)] = (message, pointer)
-    alone = [
-        _pointed(message, pointer, await _origin(broker, pointer))
-        for message, pointer in pointed.values()
-    ]
-    return sorted([*letters, *alone], key=lambda letter: letter.time)
+    for place, told in pointers.items():
+        if place not in buried:
+            letters.append(_pointed(place, told[-1], await _origin(broker, told[-1])))
+    return sorted(letters, key=lambda letter: letter.time)
 
 
-async def find_letter(broker: Broker, number: str) -> Found | None:
+async def find_letter(broker: Broker, number: str, pointers: Pointers) -> Found | None:
     """By the number `ls` prints. None when there is none (any more)."""
     if number.startswith(POINTER_MARK):
-        return await _find_pointed(broker, number.removeprefix(POINTER_MARK))
-    message = await stored.read_one(broker, LETTERS, int(number)) if number.isdecimal() else None
+        return await _find_pointed(broker, number.removeprefix(POINTER_MARK), pointers)
+    message = await stored.read_one(broker, LETTERS, int(number)) if _is_place(number) else None
     if message is None:
         return None
     letter = _letter(message)
-    pointers = await _pointers_to(broker, letter.place)
-    return Found(letter=letter, headers=message.headers, body=message.body, pointers=pointers)
-
-
-async def _find_pointed(broker: Broker, number: str) -> Found | None:
-    message = await stored.read_one(broker, POINTERS, int(number)) if number.isdecimal() else None
-    pointer = _pointer(message) if message else None
-    if message is None or pointer is None:
-        return None
-    origin = await _origin(broker, pointer)
     return Found(
-        letter=_pointed(message, pointer, origin),
-        headers=origin.headers if origin else {},
-        body=origin.body if origin else b"",
-        pointers=await _pointers_to(broker, _place(pointer)),
+        letter=letter,
+        headers=message.headers,
+        body=message.body,
+        pointers=tuple(pointer.place for pointer in pointers.get(letter.place, ())),
     )
 
 
-async def _pointers_to(broker: Broker, place: tuple[str, int]) -> tuple[int, ...]:
-    """A message may be pointed at twice: given up, and ended afterwards."""
-    found = []
-    async for message in stored.read(broker, POINTERS):
-        pointer = _pointer(message)
-        if pointer is not None and _place(pointer) == place:
-            found.append(message.sequence)
-    return tuple(found)
+async def _find_pointed(broker: Broker, number: str, pointers: Pointers) -> Found | None:
+    for place, told in pointers.items():
+        for pointer in told:
+            if str(pointer.place) == number:
+                origin = await _origin(broker, pointer)
+                return Found(
+                    letter=_pointed(place, pointer, origin),
+                    headers=origin.headers if origin else {},
+                    body=origin.body if origin else b"",
+                    pointers=tuple(other.place for other in told),
+                )
+    return None
 
 
 async def _origin(broker: Broker, pointer: Pointer) -> stored.Stored | None:
-    return await stored.read_one(broker, pointer.stream, pointer.stream_seq)
-
-
-def _place(pointer: Pointer) -> tuple[str, int]:
-    names = {durable_name(consumer): consumer for consumer in declared()}
-    return names.get(pointer.consumer, pointer.consumer), pointer.stream_seq
-
-
-def _pointer(message: stored.Stored) -> Pointer | None:
-    try:
-        return msgspec.json.decode(message.body, type=Pointer)
-    except msgspec.DecodeError:
-        return None
+    return await stored.read_one(broker, pointer.advisory.stream, pointer.advisory.stream_seq)
 
 
 def _letter(message: stored.Stored) -> Letter:
@@ -143,29 +145,33 @@ def _letter(message: stored.Stored) -> Letter:
         type=type_of(subject),
         event_id=headers.get("ce-id", ""),
         reason=headers.get("seda-dead-reason", ""),
-        attempts=_count(headers.get("seda-dead-attempts")),
+        attempts=_count(headers.get("seda-dead-attempts", "")),
         subject=subject,
         stream=declaration.stream if declaration else "",
-        sequence=_count(headers.get("seda-dead-sequence")),
+        sequence=_count(headers.get("seda-dead-sequence", "")),
     )
 
 
-def _pointed(message: stored.Stored, pointer: Pointer, origin: stored.Stored | None) -> Letter:
-    consumer, sequence = _place(pointer)
-    reason = pointer.reason or "the broker gave up: nobody settled it, as when processes die of it"
+def _pointed(place: tuple[str, int], pointer: Pointer, origin: stored.Stored | None) -> Letter:
+    consumer, sequence = place
     return Letter(
-        number=f"{POINTER_MARK}{message.sequence}",
-        time=message.stored_at,
+        number=f"{POINTER_MARK}{pointer.place}",
+        time=pointer.time,
         consumer=consumer,
         type=type_of(origin.subject) if origin else "",
         event_id=origin.headers.get("ce-id", "") if origin else "",
-        reason=reason,
-        attempts=pointer.deliveries,
+        reason=pointer.advisory.reason,
+        attempts=pointer.advisory.deliveries,
         subject=origin.subject if origin else "",
-        stream=pointer.stream,
+        stream=pointer.advisory.stream,
         sequence=sequence,
     )
 
 
-def _count(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() and len(text) < 20 else 0
+def _is_place(text: str) -> bool:
+    """Streams number with 64 bits."""
+    return text.isdecimal() and text.isascii() and len(text) < 20
+
+
+def _count(text: str) -> int:
+    return int(text) if _is_place(text) else 0

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 from seda_contracts.base import Contract
-from seda_contracts.envelope import MalformedEnvelopeError, read_envelope
 from seda_contracts.registry import BY_TYPE
+from seda_messaging.reading import PermanentFailure, read_message
 
 PREFIXES = ("seda.evt.", "seda.cmd.", "seda.state.")
 DEPTH_MAX = 100
@@ -69,18 +69,15 @@ def contract_of(subject: str) -> type[Contract] | None:
 
 
 def problem_of(subject: str, headers: Mapping[str, str], body: bytes) -> str | None:
-    """What today's consumers would say of it, in the words of the dead letters' reasons."""
+    """Why today's consumers would give it up; None when they would take it."""
     contract = contract_of(subject)
     if contract is None:
         return f"unknown type {type_of(subject) or subject}"
     try:
-        envelope = read_envelope(headers)
-        contract.decode(body)
-    except MalformedEnvelopeError as error:
-        return f"malformed envelope: {error}"
-    except (msgspec.DecodeError, RecursionError) as error:
-        return f"undecodable: {error}"
-    return None if envelope.type == contract.TYPE else f"type mismatch: it says {envelope.type}"
+        read_message(contract, subject, headers, body)
+    except PermanentFailure as failure:
+        return str(failure)
+    return None
 
 
 def trace_of(headers: Mapping[str, str]) -> str:
