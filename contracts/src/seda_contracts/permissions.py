@@ -5,18 +5,25 @@ file names the variables that hold the users' public keys; it holds no key itsel
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
 from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produced_by
+from seda_contracts.streams import STREAMS
 
 ACCOUNT = "SEDA"
 PROVISIONER = "provisioner"
 """Makes streams and durable consumers: the migration Jobs, never a serving process."""
 OPS = "ops"
-"""Looks at streams and consumers, reads no message, changes nothing."""
+"""A person who looks: at streams, consumers and messages, stored or passing. Changes nothing."""
+OPERATOR = "operator"
+"""A person who repairs: looks, gives a dead letter back to its subject, deletes it then."""
+DURABLE = ("seda.evt.>", "seda.cmd.>", "seda.state.>")
+"""What is kept in streams and may have become a dead letter."""
+CLEARED = ("DLQ", "ADVISORY")
+"""Streams of which single messages are deleted once somebody has dealt with them."""
 LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
 """Who speaks and listens on the live subjects."""
 BUCKETS = {"auth-gateway": ("auth_revoked",)}
@@ -37,11 +44,12 @@ def services() -> tuple[str, ...]:
 
 
 def users() -> dict[str, Permissions]:
-    """Every user of the account: the services, then the two that are none."""
+    """Every user of the account: the services, then the three that are none."""
     return {
         **{service: of_service(service) for service in services()},
         PROVISIONER: _provisioner(),
         OPS: _ops(),
+        OPERATOR: _operator(),
     }
 
 
@@ -110,7 +118,23 @@ def _provisioner() -> Permissions:
 
 
 def _ops() -> Permissions:
-    return Permissions(publish=_looking(), subscribe=(inbox(OPS),))
+    return Permissions(
+        publish=(*_looking(), *_reading()), subscribe=(*DURABLE, "seda.dlq.>", inbox(OPS))
+    )
+
+
+def _operator() -> Permissions:
+    deleting = (f"$JS.API.STREAM.MSG.DELETE.{stream}" for stream in CLEARED)
+    return Permissions(
+        publish=(*_looking(), *_reading(), *deleting, *DURABLE),
+        subscribe=(*DURABLE, "seda.dlq.>", inbox(OPERATOR)),
+    )
+
+
+def _reading() -> tuple[str, ...]:
+    """Stored messages of the declared streams one by one: neither a consumer nor a bucket."""
+    words = ("STREAM.MSG.GET.{0}", "DIRECT.GET.{0}", "DIRECT.GET.{0}.>")
+    return tuple(f"$JS.API.{word.format(stream.name)}" for stream in STREAMS for word in words)
 
 
 def _looking() -> tuple[str, ...]:
@@ -130,7 +154,12 @@ def key_variable(user: str) -> str:
     return f"NATS_NKEY_{user.upper().replace('-', '_')}"
 
 
-def configuration() -> str:
+def seed_variable(user: str) -> str:
+    """The variable that holds a user's private key wherever several users' are kept together."""
+    return key_variable(user).replace("NKEY", "NKEY_SEED", 1)
+
+
+def configuration(users: Mapping[str, Permissions]) -> str:
     """The part of the server's configuration that says who may do what."""
     lines = [
         "# Who may do what at the broker, deny by default. Written by `make generate` from the",
@@ -142,7 +171,7 @@ def configuration() -> str:
         "    jetstream: enabled",
         "    users: [",
     ]
-    for user, permissions in users().items():
+    for user, permissions in users.items():
         lines += [
             "      {",
             f"        # {user}",
@@ -165,4 +194,4 @@ def _allow(direction: str, subjects: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(configuration())
+    sys.stdout.write(configuration(users()))
