@@ -1,11 +1,17 @@
 """What each service may do at the broker: read from the registry, everything else is refused.
 
 `python -m seda_contracts.permissions > infra/nats/permissions.conf`; `make generate` does it. The
-file names the variables that hold the users' public keys; it holds no key itself.
+file names the variables that hold the users' public keys; it holds no key itself. With
+`--second-key crawler` that service may log in by NATS_NKEY_CRAWLER_NEXT too, while keys change.
+
+The server holds publish and subscribe against a user's lists, but not the reply subject of a
+request: it delivers what JetStream answers wherever in the account the user asks for. So a service
+has an account of its own, which reaches the platform's streams by its imports and nothing else.
 """
 
+import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -14,6 +20,13 @@ from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produce
 from seda_contracts.streams import STREAMS
 
 ACCOUNT = "SEDA"
+"""Holds the streams."""
+EXPORTS = (
+    '{service: "seda.>"}',
+    '{service: "$JS.ACK.>"}',
+    '{service: "$JS.API.CONSUMER.MSG.NEXT.>", response_type: stream}',
+)
+"""What other accounts of this file may import. None does that is not written here."""
 PROVISIONER = "provisioner"
 """Makes streams and durable consumers: the migration Jobs, never a serving process."""
 OPS = "ops"
@@ -35,6 +48,11 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    account: str = ACCOUNT
+
+    def imports(self) -> set[str]:
+        """What it says to the platform's account; what it also hears stays in its own."""
+        return set(self.publish) - set(self.subscribe)
 
 
 def services() -> tuple[str, ...]:
@@ -73,10 +91,14 @@ def of_service(service: str) -> Permissions:
             f"$JS.ACK.{stream}.{durable}.>",
             f"seda.dlq.{consumer}",
         }
-    for bucket in BUCKETS.get(service, ()):
+    buckets = BUCKETS.get(service, ())
+    for bucket in buckets:
         publish |= _bucket(bucket)
     return Permissions(
-        publish=tuple(sorted(publish)), subscribe=tuple(sorted({*live, inbox(service)}))
+        publish=tuple(sorted(publish)),
+        subscribe=tuple(sorted({*live, inbox(service)})),
+        # The client reaches a bucket by the administration of streams, which no import carries.
+        account=ACCOUNT if buckets else service.upper().replace("-", "_"),
     )
 
 
@@ -164,34 +186,62 @@ def configuration(users: Mapping[str, Permissions]) -> str:
     lines = [
         "# Who may do what at the broker, deny by default. Written by `make generate` from the",
         "# contracts registry; a test compares, another tries it on a real server.",
-        "# Each $NATS_NKEY_... is the public key of a user, from the environment of the server.",
+        "# Each $NATS_NKEY_... is the public key of a user, from the environment of the server",
+        "# or from a line above this part.",
         "",
         "accounts {",
-        f"  {ACCOUNT} {{",
-        "    jetstream: enabled",
-        "    users: [",
     ]
+    for account in sorted({user.account for user in users.values()}):
+        lines += _account(account, {n: u for n, u in users.items() if u.account == account})
+    return "\n".join([*lines, "  SYS {}", "}", "system_account: SYS", ""])
+
+
+def _account(name: str, users: Mapping[str, Permissions]) -> Iterator[str]:
+    yield f"  {name} {{"
+    if name == ACCOUNT:
+        yield "    jetstream: enabled"
+        yield from _list("exports", EXPORTS)
+    else:
+        imports = sorted(set().union(*(user.imports() for user in users.values())))
+        yield from _list(
+            "imports",
+            (f'{{service: {{account: {ACCOUNT}, subject: "{subject}"}}}}' for subject in imports),
+        )
+    yield "    users: ["
     for user, permissions in users.items():
-        lines += [
-            "      {",
-            f"        # {user}",
-            f"        nkey: ${key_variable(user)}",
-            "        permissions {",
-            *_allow("publish", permissions.publish),
-            *_allow("subscribe", permissions.subscribe),
-            "        }",
-            "      }",
-        ]
-    return "\n".join([*lines, "    ]", "  }", "  SYS {}", "}", "system_account: SYS", ""])
+        yield "      {"
+        yield f"        # {user}"
+        yield f"        nkey: ${key_variable(user)}"
+        yield "        permissions {"
+        yield from _allow("publish", permissions.publish)
+        yield from _allow("subscribe", permissions.subscribe)
+        yield "        }"
+        yield "      }"
+    yield "    ]"
+    yield "  }"
 
 
-def _allow(direction: str, subjects: Iterable[str]) -> list[str]:
-    return [
-        f"          {direction} {{ allow: [",
-        *(f'            "{subject}"' for subject in subjects),
-        "          ] }",
-    ]
+def _list(name: str, rows: Iterable[str]) -> Iterator[str]:
+    yield f"    {name}: ["
+    yield from (f"      {row}" for row in rows)
+    yield "    ]"
+
+
+def _allow(direction: str, subjects: Iterable[str]) -> Iterator[str]:
+    yield f"          {direction} {{ allow: ["
+    yield from (f'            "{subject}"' for subject in subjects)
+    yield "          ] }"
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="seda_contracts.permissions", description=__doc__)
+    parser.add_argument("--second-key", metavar="USER", choices=users(), help="one user, two keys")
+    user = parser.parse_args(arguments).second_key
+    everybody = users()
+    if user is not None:
+        everybody[f"{user}-next"] = everybody[user]
+    sys.stdout.write(configuration(everybody))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(configuration(users()))
+    main(sys.argv[1:])
