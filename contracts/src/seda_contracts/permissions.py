@@ -17,7 +17,7 @@ import msgspec
 
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
 from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produced_by
-from seda_contracts.streams import STREAMS
+from seda_contracts.streams import BUCKETS, NETS, STREAMS
 
 ACCOUNT = "SEDA"
 """Holds the streams."""
@@ -35,12 +35,8 @@ OPERATOR = "operator"
 """A person who repairs: looks, gives a dead letter back to its subject, deletes it then."""
 DURABLE = ("seda.evt.>", "seda.cmd.>", "seda.state.>")
 """What is kept in streams and may have become a dead letter."""
-CLEARED = ("DLQ", "ADVISORY")
-"""Streams of which single messages are deleted once somebody has dealt with them."""
 LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
 """Who speaks and listens on the live subjects."""
-BUCKETS = {"auth-gateway": ("auth_revoked",)}
-"""Key-value buckets by their only user."""
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +87,7 @@ def of_service(service: str) -> Permissions:
             f"$JS.ACK.{stream}.{durable}.>",
             f"seda.dlq.{consumer}",
         }
-    buckets = BUCKETS.get(service, ())
+    buckets = [bucket.name for bucket in BUCKETS if bucket.service == service]
     for bucket in buckets:
         publish |= _bucket(bucket)
     return Permissions(
@@ -108,13 +104,12 @@ def inbox(user: str) -> str:
 
 
 def _bucket(bucket: str) -> set[str]:
-    """Make it if it is missing, write, read and watch. A watcher is a consumer with a short life
+    """Write, read and watch; the provisioner makes it. A watcher is a consumer with a short life
     that the client makes, asks about, answers the flow control of, and deletes.
     """
     stream = f"KV_{bucket}"
     return {
         f"$KV.{bucket}.>",
-        f"$JS.API.STREAM.CREATE.{stream}",
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
         f"$JS.API.DIRECT.GET.{stream}.>",
@@ -146,7 +141,7 @@ def _ops() -> Permissions:
 
 
 def _operator() -> Permissions:
-    deleting = (f"$JS.API.STREAM.MSG.DELETE.{stream}" for stream in CLEARED)
+    deleting = (f"$JS.API.STREAM.MSG.DELETE.{stream}" for stream in NETS)
     return Permissions(
         publish=(*_looking(), *_reading(), *deleting, *DURABLE),
         subscribe=(*DURABLE, "seda.dlq.>", inbox(OPERATOR)),
