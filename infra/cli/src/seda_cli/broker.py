@@ -16,14 +16,13 @@ from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError, SlowConsumerError
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
-from seda_contracts.permissions import OPS
+from seda_contracts.permissions import OPERATOR, OPS
 
 from seda_cli.failure import CommandFailed
 from seda_cli.platform import Target
 from seda_cli.terminal import complain
 
 T = TypeVar("T")
-OPERATOR = "operator"
 CONNECT_SECONDS_MAX = 3
 ANSWER_SECONDS_MAX = 5.0
 REFUSED = "permissions violation"
@@ -154,9 +153,10 @@ async def open_broker(target: Target, user: str = OPS) -> AsyncIterator[Broker]:
 
     Raises CommandFailed.
     """
-    users = (user,) if user == OPERATOR or target.seed is None else (user, OPERATOR)
-    for candidate in users:
+    for candidate in dict.fromkeys((user, OPERATOR)):
         seed = target.seed or target.seeds.get(candidate)
+        if seed is None and candidate != user:
+            continue
         broker = Broker(target.nats_url, candidate)
         try:
             await broker.connect(_checked(seed))

@@ -8,14 +8,14 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from seda_contracts.permissions import services
+from seda_contracts.permissions import OPERATOR, services
 from seda_contracts.registry import durable_name
 from seda_contracts.streams import STREAMS
 from seda_messaging.provision import consumers_of
 from seda_runtime.clock import utc_now
 
 from seda_cli import terminal
-from seda_cli.broker import OPERATOR, Broker, open_broker
+from seda_cli.broker import Broker, open_broker
 from seda_cli.failure import CommandFailed, WrongUsage
 from seda_cli.moments import ago, span
 from seda_cli.platform import find_target

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from seda_contracts.permissions import OPERATOR
 from seda_runtime.clock import utc_now
 
 from seda_cli import retry, terminal
-from seda_cli.broker import OPERATOR, Broker, open_broker
+from seda_cli.broker import Broker, open_broker
 from seda_cli.consumers import declared
 from seda_cli.failure import CommandFailed, WrongUsage
 from seda_cli.letters import (

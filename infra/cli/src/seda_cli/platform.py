@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import msgspec
+from seda_contracts.permissions import OPERATOR, OPS
 from seda_devrunner.checkout import StateFolder
 from seda_devrunner.lock import read_run
+from seda_messaging.broker_keys import kept_seeds
 
 from seda_cli.failure import CommandFailed
 
@@ -22,7 +24,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     nats: str | None
     database: str | None
     seeds: dict[str, str]
-    """User -> seed, for the platform of this folder."""
+    """User -> seed: those of NATS_NKEY_SEED_<USER>, else those of the platform of this folder."""
     seed: str | None
     """The seed of NATS_NKEY_SEED. Whose it is, the broker tells."""
 
@@ -41,11 +43,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_target(state: Path | None = None, *, nats_url: str | None = None) -> Target:
     """`nats_url` overrules NATS_URL. The seeds of this folder go to its own broker alone."""
+    people = (OPS, OPERATOR)
     facts = read_run(StateFolder(state) if state else StateFolder()) or {}
     url = nats_url or os.environ.get("NATS_URL") or facts.get("nats_url")
     return Target(
         nats=url,
         database=os.environ.get("DATABASE_URL") or facts.get("database_url"),
-        seeds=facts.get("nats_seeds", {}) if url == facts.get("nats_url") else {},
+        seeds=kept_seeds(os.environ, people)
+        or (facts.get("nats_seeds", {}) if url == facts.get("nats_url") else {}),
         seed=os.environ.get("NATS_NKEY_SEED"),
     )
