@@ -60,7 +60,7 @@ async def test_describe_says_what_stands_in_the_contract(seda: Seda) -> None:
     assert not fields["bypass_cache"]["required"]
     assert "host" in fields["host_key"]["meaning"]
     assert fields["requested_by"]["type"] == '"admin" | "track-unfurl" | "verification"'
-    assert told["retention"] == "until it is done, at most 1 days"
+    assert told["retention"] == "until it is done, at most a day"
     assert told["example"]["job_id"]
 
 

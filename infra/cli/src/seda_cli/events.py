@@ -110,8 +110,11 @@ def retention(stream: Stream) -> str:
     """How long the stream keeps a message."""
     if stream.latest_only:
         return "the latest of each key, for ever"
-    days = f"{stream.max_age_seconds // DAY_SECONDS} days" if stream.max_age_seconds else "for ever"
-    return f"until it is done, at most {days}" if stream.work_queue else days
+    if not stream.max_age_seconds:
+        return "for ever"
+    days = stream.max_age_seconds // DAY_SECONDS
+    length = "a day" if days == 1 else f"{days} days"
+    return f"until it is done, at most {length}" if stream.work_queue else length
 
 
 def _event_type(entry: Entry) -> EventType:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
@@ -158,10 +159,14 @@ def _show(event: Sighting, *, as_json: bool) -> None:
             f"{terminal.printable(event.trace_id[:8]) or '-':<8}",
         )
     )
-    body = "" if event.body_base64 else json.dumps(event.data, ensure_ascii=False)
+    body = "" if event.body_base64 else _compact(event.data)
     body = f"! {event.problem}  {body}" if event.problem else body
     room = max(BODY_COLUMNS_MIN, terminal.columns() - len(start) - 2)
     terminal.say(f"{start}  {terminal.cut(terminal.printable(body), room)}")
+
+
+def _compact(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def _matching(pattern: str) -> tuple[Entry, ...]:
