@@ -131,9 +131,7 @@ def _config(package: str, owner_url: str) -> Config:
     return config
 
 
-def _options(
-    metadata: MetaData, *, partitions: frozenset[str] = frozenset()
-) -> dict[str, Any]:
+def _options(metadata: MetaData, *, partitions: frozenset[str] = frozenset()) -> dict[str, Any]:
     schema = metadata.schema
 
     def own_names_only(name: str | None, kind: str, parents: Any) -> bool:

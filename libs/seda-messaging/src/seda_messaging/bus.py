@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -32,6 +33,19 @@ REWATCH_SECONDS = 0.5
 
 class BusUnavailable(ConnectionError):
     """NATS cannot be reached. Whatever is in the outbox leaves later."""
+
+
+class PublishRefused(ValueError):
+    """The broker can never take this message, whenever it is sent: it is too big."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker's word that it has stored a message."""
+
+    stream: str
+    sequence: int
+    is_duplicate: bool
+    """It had stored the same id before, and keeps the first only."""
 
 
 class Bus:
@@ -100,15 +114,21 @@ class Bus:
         """Set at the next reconnect. Take it before you start to wait for the server."""
         return self._reconnected
 
-    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Receipt:
         """Into JetStream, returning when the server has stored it.
 
-        Raises BusUnavailable when it did not confirm; publishing the same id again is harmless.
+        Raises BusUnavailable when it did not confirm (publishing the same id again is harmless),
+        PublishRefused for a message above the server's limit.
         """
+        if message_bytes(payload, headers) > self._connection().max_payload:
+            raise PublishRefused("bigger than the bytes of the server")
         try:
-            await self.js.publish(subject, payload, headers=dict(headers), timeout=5)
+            answer = await self.js.publish(subject, payload, headers=dict(headers), timeout=5)
         except (TimeoutError, NatsError, OSError) as error:
             raise BusUnavailable(f"not confirmed: {type(error).__name__}") from error
+        return Receipt(
+            stream=answer.stream, sequence=answer.seq, is_duplicate=bool(answer.duplicate)
+        )
 
     async def publish_live(self, subject: str, payload: bytes) -> None:
         """To whoever listens now. Lost when nobody does; never raises for a server that is away."""
@@ -237,3 +257,9 @@ class KeyValueMirror:
                 self.values[update.key] = update.value
             else:
                 self.values.pop(update.key, None)
+
+
+def message_bytes(payload: bytes, headers: Mapping[str, str]) -> int:
+    """What a message weighs on the wire, as the server counts it against `max_payload`."""
+    lines = sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+    return len("NATS/1.0\r\n") + lines + len("\r\n") + len(payload)

@@ -7,7 +7,7 @@ function in the database that runs with its owner's rights and can do only that.
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, DateTime, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 # Part of a released migration: a change is a new text under a new name, never an edit.
@@ -75,7 +75,8 @@ BEGIN
     BEGIN
       LOCK TABLE ONLY {schema}.outbox IN SHARE UPDATE EXCLUSIVE MODE;
       LOCK TABLE {schema}.outbox_default IN ACCESS EXCLUSIVE MODE;
-      EXECUTE format('CREATE TABLE {schema}.%I (LIKE {schema}.outbox INCLUDING DEFAULTS)', partition);
+      EXECUTE format(
+        'CREATE TABLE {schema}.%I (LIKE {schema}.outbox INCLUDING DEFAULTS)', partition);
       EXECUTE format(
         'WITH caught AS (DELETE FROM {schema}.outbox_default '
         'WHERE created_at >= %L AND created_at < %L RETURNING *) '
@@ -124,8 +125,9 @@ async def roll_partitions(
 
     Does nothing while another replica does it. Days from which nothing changed are not told.
     """
-    call = text(f"SELECT partition, outcome FROM {schema}.roll_outbox(coalesce(:moment, now()))")
-    rows = await tx.execute(call, {"moment": moment})
+    given = func.now() if moment is None else literal(moment, DateTime(timezone=True))
+    rolled = getattr(func, schema).roll_outbox(given).table_valued("partition", "outcome")
+    rows = await tx.execute(select(rolled.c.partition, rolled.c.outcome))
     return [Rolled(partition, outcome) for partition, outcome in rows]
 
 
