@@ -21,8 +21,9 @@ from seda_runtime.telemetry import counter, histogram, reading
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 
-from seda_messaging.bus import Bus, BusUnavailable, PublishRefused
+from seda_messaging.bus import Bus
 from seda_messaging.cancellation import still_wanted
+from seda_messaging.errors import BusUnavailable, PublishRefused
 from seda_messaging.outbox_rows import (
     Outcome,
     Row,
