@@ -1,26 +1,48 @@
-"""The commands of the documents are typed as they stand there, and answer as it is printed there."""
+"""Commands of the documents are typed as they stand there, and answer what is printed there."""
 
 import re
 import shlex
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_realtime.tables import Table
 from nats.js import JetStreamContext
+from seda_cli.consumers import ConsumerRow
+from seda_cli.dlq import Opened
+from seda_cli.events import Description, EventType
+from seda_cli.letters import Letter
+from seda_cli.outbox import OutboxRow, Replayed
+from seda_cli.retry import Retried
+from seda_cli.sighting import Sighting
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
-from seda_contracts.events.chat import MessageSent
+from seda_contracts.events.chat import MessageSent, ReactionAdded
 from seda_contracts.events.unfurl import UnfurlResolve
 from seda_contracts.registry import BY_TYPE
+from seda_db import Database
+from seda_messaging import Outbox
 from seda_runtime.clock import utc_now
 from seda_testkit.databases import ServiceDatabase
+from sqlalchemy import update
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "infra/cli/README.md"
 DOCUMENTS = (README, ROOT / "infra/docs/troubleshooting.md", ROOT / "README.md")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+LEFT_TO_THE_READER = {
+    "NUMBER": "1",
+    "SERVICE": "chat",
+    "CONSUMER": "crawler.jobs",
+    "TYPE": MessageSent.TYPE,
+    "TRACE": "4bf92f35",
+}
+
+
+@pytest.fixture(scope="module")
+def migrated(service_database: Callable[[str, str], ServiceDatabase]) -> ServiceDatabase:
+    return service_database("chat_realtime", "chat")
 
 
 def transcripts() -> list[tuple[str, str]]:
@@ -30,11 +52,20 @@ def transcripts() -> list[tuple[str, str]]:
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
+def commands_of(document: Path) -> list[str]:
+    """What stands behind `seda` in code, in a line or in a block."""
+    text = document.read_text()
+    return [
+        *re.findall(r"`(?:\.venv/bin/)?seda ([^`\n]+)`", text),
+        *re.findall(r"^(?:\$ |\.venv/bin/)seda ([^#\n]+)", text, re.MULTILINE),
+    ]
+
+
 def timeless(text: str) -> str:
     """Without what differs each time, and without the width it took."""
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "<time>", text)
     text = re.sub(r"\d\d:\d\d:\d\d(\.\d+)?", "<time>", text)
-    text = re.sub(r"\b\d+ (s|min|h|d) ago", "<time> ago", text)
+    text = re.sub(r"\b\d+ (s|min|h|d)\b", "<length>", text)
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
 
 
@@ -58,32 +89,58 @@ async def happen(js: JetStreamContext, example: Callable[[type[Contract]], Any])
     await js.publish("seda.dlq.track-unfurl.links", event.encode(), headers=headers | dead)
 
 
+async def write_outbox(db: Database, example: Callable[[type[Contract]], Any]) -> None:
+    """One event that was published, and one that waits."""
+    outbox = Outbox(Table.metadata, service="chat-realtime")
+    async with db.begin() as tx:
+        await outbox.add(tx, example(MessageSent))
+        await tx.execute(update(outbox.table).values(published_at=utc_now()))
+        await outbox.add(tx, example(ReactionAdded))
+
+
 async def test_the_readme_prints_what_the_commands_say(
-    seda: Any, js: JetStreamContext, example: Callable[[type[Contract]], Any]
+    seda: Any,
+    js: JetStreamContext,
+    db: Database,
+    migrated: ServiceDatabase,
+    example: Callable[[type[Contract]], Any],
 ) -> None:
     await happen(js, example)
+    await write_outbox(db, example)
+    assert transcripts()
     for command, printed in transcripts():
-        words = shlex.split(command)
-        said = await seda.process(*words, COLUMNS="100")
-        assert timeless(said.out + said.errors) == timeless(printed), command
+        said = await seda.process(
+            *shlex.split(command), DATABASE_URL=migrated.app_url, COLUMNS="100"
+        )
+        assert timeless(said.out + said.errors) == timeless(printed), said.out + said.errors
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=["cli", "troubleshooting", "root"])
 async def test_every_command_of_the_documents_is_understood(
     seda: Any, tmp_path: Path, document: Path
 ) -> None:
     """It gets as far as looking for a platform: its words are right."""
     seda.env = {}
-    commands = re.findall(r"`(?:\.venv/bin/)?seda ([^`\n]+)`", document.read_text())
-    commands += re.findall(r"^(?:\$ |\.venv/bin/)seda ([^#\n]+)", document.read_text(), re.MULTILINE)
+    commands = commands_of(document)
     assert commands
     for command in commands:
-        words = [NUMBER.get(word, word) for word in shlex.split(command)]
-        if "--help" in words:
-            continue
+        words = [LEFT_TO_THE_READER.get(word, word) for word in shlex.split(command)]
         said = await seda(*words, "--state", str(tmp_path), expect=None)
-        assert said.status != 2, (command, said.errors)
+        assert said.status != 2 or "--yes" in said.errors, (command, said.errors)
 
 
-NUMBER = {"NUMBER": "1", "SERVICE": "chat", "CONSUMER": "crawler.jobs", "TRACE": "4bf92f35"}
-"""What the documents leave to the reader."""
+def test_the_keys_of_the_readme_are_those_of_the_answers() -> None:
+    chapter = README.read_text().split("## Keys", 1)[1]
+    rows = re.findall(r"^\| `seda ([^`]+)` \| (.*) \|$", chapter, re.MULTILINE)
+    told = {command: tuple(re.findall(r"`(\w+)`", keys)) for command, keys in rows}
+    assert told == {
+        "events": EventType.__struct_fields__,
+        "events describe TYPE": Description.__struct_fields__,
+        "events tail": Sighting.__struct_fields__,
+        "consumers": ConsumerRow.__struct_fields__,
+        "dlq": Letter.__struct_fields__,
+        "dlq show NUMBER": Opened.__struct_fields__,
+        "dlq retry NUMBER": Retried.__struct_fields__,
+        "outbox": OutboxRow.__struct_fields__,
+        "outbox replay --service chat --since 2h --yes": Replayed.__struct_fields__,
+    }

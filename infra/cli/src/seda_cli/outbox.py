@@ -10,11 +10,7 @@ import msgspec
 from seda_contracts.registry import BY_TYPE, produced_by
 from seda_db import Database, DatabaseUnavailable
 from seda_devrunner.checkout import Service
-
-try:
-    from seda_messaging.replay import outbox_status, replay
-except ImportError:
-    outbox_status = replay = None
+from seda_messaging.replay import outbox_status, replay
 from seda_runtime.clock import utc_now
 from sqlalchemy.exc import ProgrammingError
 
@@ -33,6 +29,8 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     """Events that are committed and not published yet."""
     oldest_waiting_seconds: float | None
+    refused: int
+    """Those among them that the broker has said it does not take."""
     published_kept: int
     """Published events that are kept and can be published again."""
     kept_since: datetime | None
@@ -91,7 +89,7 @@ def replay_events(options: argparse.Namespace) -> int:
     if options.json:
         terminal.show_json(done)
     elif events:
-        terminal.say(f"{events} events go out again as soon as {service.name} runs")
+        terminal.say(f"{events} to be published again as soon as {service.name} runs")
         terminal.complain(f"`seda outbox status {service.name}` shows how many are left")
     else:
         terminal.complain("nothing of the kind is kept; `seda outbox status` shows since when")
@@ -111,16 +109,7 @@ async def _status(options: argparse.Namespace, services: tuple[Service, ...]) ->
         for service in services:
             async with database.begin() as tx:
                 status = await outbox_status(tx, service.schema)
-            rows.append(
-                OutboxRow(
-                    service=service.name,
-                    waiting=status.waiting,
-                    oldest_waiting_seconds=status.oldest_waiting_seconds,
-                    published_kept=status.published_kept,
-                    kept_since=status.kept_since,
-                    last_error=status.last_error,
-                )
-            )
+            rows.append(OutboxRow(service=service.name, **msgspec.structs.asdict(status)))
     return rows
 
 
@@ -157,11 +146,12 @@ def _show(rows: list[OutboxRow]) -> None:
             row.service,
             str(row.waiting),
             "-" if row.oldest_waiting_seconds is None else ago(row.oldest_waiting_seconds),
+            str(row.refused),
             str(row.published_kept),
             f"{row.kept_since:%Y-%m-%d %H:%M:%S}" if row.kept_since else "-",
             row.last_error or "-",
         )
         for row in rows
     ]
-    headings = ("service", "waiting", "oldest", "kept", "kept since (UTC)", "last error")
+    headings = ("service", "waiting", "oldest", "refused", "kept", "kept since (UTC)", "last error")
     terminal.table(headings, cells, free_text=True)
