@@ -139,7 +139,7 @@ async def test_words_that_cannot_be_meant_are_refused_on_one_line(
     assert said.out == ""
 
 
-async def test_what_is_said_while_history_is_read_is_told_once_and_live_follows(
+async def test_watching_a_queue_takes_nothing_from_it_and_ctrl_c_is_no_failure(
     seda: Any, js: JetStreamContext, publish: Publish, example: Example
 ) -> None:
     asked = example(UnfurlResolve)
@@ -153,10 +153,31 @@ async def test_what_is_said_while_history_is_read_is_told_once_and_live_follows(
     process.send_signal(signal.SIGINT)
     _, errors = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, errors) == (0, b"")
-    # A queue that somebody watches is as it was: nothing taken, nobody new beside its consumer.
     assert [c.name for c in await js.consumers_info("CMD_UNFURL")] == ["track-unfurl_links"]
     info = await js.consumer_info("CMD_UNFURL", "track-unfurl_links")
     assert (info.num_pending, info.num_ack_pending) == (2, 0)
+
+
+async def test_what_is_said_while_history_is_read_is_told_once_and_not_missed(
+    seda: Any, publish: Publish, example: Example
+) -> None:
+    process = await seda.start("events", "tail", "--since", "1h", "--json")
+    told: list[int] = []
+
+    async def listen() -> None:
+        while line := await process.stdout.readline():
+            told.append(json.loads(line)["data"]["seq"])
+
+    listening = asyncio.create_task(listen())
+    said = 0
+    while len(told) < 500:
+        await publish(msgspec.structs.replace(example(MessageSent), seq=said))
+        said += 1
+    await eventually(lambda: len(told) >= said, timeout_seconds=20)
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(listening, 20)
+    await process.wait()
+    assert sorted(told) == list(range(said))
 
 
 async def test_a_tail_outlives_a_restart_of_the_broker(

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError, SlowConsumerError
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
-from seda_contracts.permissions import OPERATOR, OPS
+from seda_contracts.permissions import OPERATOR, OPS, seed_variable
 
 from seda_cli.failure import CommandFailed
 from seda_cli.platform import Target
@@ -44,6 +44,7 @@ class Broker:
         self.user = user
         self.client = Client()
         self._survives = False
+        self._has_dropped = False
         self._refusals: asyncio.Queue[str] = asyncio.Queue()
 
     async def connect(self, seed: str | None) -> None:
@@ -136,8 +137,9 @@ class Broker:
     async def _on_error(self, error: Exception) -> None:
         if REFUSED in str(error).lower():
             self._refusals.put_nowait(str(error).removeprefix("nats: "))
-        elif isinstance(error, SlowConsumerError):
-            complain("events come faster than they can be shown: some were left out")
+        elif isinstance(error, SlowConsumerError) and not self._has_dropped:
+            self._has_dropped = True
+            complain("events come faster than they can be shown: some are left out")
 
     async def _on_disconnect(self) -> None:
         if self._survives:
@@ -172,13 +174,8 @@ async def open_broker(target: Target, user: str = OPS) -> AsyncIterator[Broker]:
 
 
 def _refusal(target: Target, user: str) -> str:
-    if target.seed or target.seeds:
-        return (
-            f"NATS refused the credential of `{user}`. Set NATS_NKEY_SEED to that user's seed; "
-            "its public key is in infra/nats/permissions.conf as "
-            f"NATS_NKEY_{user.upper()}"
-        )
-    return f"NATS wants a credential: set NATS_NKEY_SEED to the seed of `{user}`"
+    what = "refused the credential" if target.seed or target.seeds else "wants the credential"
+    return f"NATS {what} of `{user}`: set NATS_NKEY_SEED or {seed_variable(user)} to its seed"
 
 
 def _checked(seed: str | None) -> str | None:

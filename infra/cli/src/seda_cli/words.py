@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from seda_cli.terminal import complain
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -12,7 +14,8 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong on one line, and where help is."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"seda: {message}; see `{self.prog} --help`\n")
+        complain(f"seda: {message}; see `{self.prog} --help`")
+        self.exit(2)
 
 
 class Verbs:
