@@ -12,6 +12,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 from nats.js import JetStreamContext
+from seda_cli.documentation import delivery_class_meaning, fields_of, meaning_of
+from seda_cli.events import find_type
 from seda_contracts.base import Contract
 from seda_contracts.events.chat import MessageSent, ReactionAdded
 from seda_contracts.events.unfurl import UnfurlResolve
@@ -41,7 +43,6 @@ async def test_the_list_is_the_registry(seda: Seda) -> None:
     }
     shown = (await seda("events")).out.splitlines()
     assert len(shown) == len(REGISTRY) + 1
-    assert {line.index("  ") < len(line) for line in shown} == {True}
 
 
 async def test_describe_says_what_stands_in_the_contract(seda: Seda) -> None:
@@ -65,9 +66,6 @@ async def test_describe_says_what_stands_in_the_contract(seda: Seda) -> None:
 
 
 async def test_every_type_can_be_described_by_its_name_and_by_a_subject() -> None:
-    from seda_cli.documentation import delivery_class_meaning, fields_of, meaning_of
-    from seda_cli.events import find_type
-
     for entry in REGISTRY:
         assert find_type(entry.contract.TYPE) is entry
         assert find_type(entry.contract.subject_filter().replace("*", "key")) is entry
