@@ -10,6 +10,10 @@ from typing import Any
 
 import nats as nats_client
 import pytest
+from seda_cli.broker import open_broker
+from seda_cli.failure import CommandFailed
+from seda_cli.letters import every_letter, read_pointers
+from seda_cli.platform import Target
 from seda_contracts import permissions
 from seda_contracts.envelope import headers_of
 from seda_contracts.events.unfurl import UnfurlResolve
@@ -20,6 +24,7 @@ from seda_messaging.broker_keys import new_seed
 from seda_messaging.provision import provision
 from seda_runtime.clock import utc_now
 from seda_runtime.ids import uuid7
+from seda_testkit.nats import EmbeddedNats
 from seda_testkit.ports import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "contracts/examples"
@@ -51,6 +56,24 @@ async def test_a_broker_that_is_away_is_told_on_one_line_without_its_password(
     assert "no NATS answers" in said.errors
     assert "secret" not in said.errors
     assert said.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["nats://127.0.0.1:port", "::::", "nats://[", "http://127.0.0.1:1"])
+async def test_an_address_that_is_none_is_told_on_one_line(seda: Any, url: str) -> None:
+    said = await seda("dlq", "--nats-url", url, expect=1)
+    assert "no NATS answers" in said.errors
+    assert said.errors.count("\n") == 1
+
+
+async def test_a_broker_that_dies_under_a_command_fails_it_with_a_reason(
+    fresh_nats: EmbeddedNats,
+) -> None:
+    target = Target(nats=fresh_nats.url, database=None, seeds={}, seed=None)
+    async with open_broker(target) as broker:
+        fresh_nats.kill()
+        for work in (read_pointers(broker), every_letter(broker, {}), broker.api("INFO")):
+            with pytest.raises(CommandFailed, match="did not answer"):
+                await work
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,6 +399,13 @@ async def test_a_full_queue_refuses_a_retry_and_keeps_the_letter(
     await js.update_stream(config, max_msgs=1)
     said = await seda("dlq", "retry", number, expect=1)
     assert "maximum messages exceeded" in said.errors
+    await js.update_stream(config, max_msgs=2)
+    other = await bury(js, msgspec.structs.replace(asked, link_id=uuid4()))
+    rows = (await seda("dlq", "retry", "--all", "--yes", "--json", expect=1)).json
+    assert [(row["number"], row["outcome"]) for row in rows] == [
+        (number, "given_back"),
+        (other, "failed"),
+    ]
     assert await stored(js, "DLQ") == 1
 
 

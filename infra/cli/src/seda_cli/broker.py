@@ -69,7 +69,7 @@ class Broker:
             await subscription.unsubscribe()
         except (AuthorizationError, PermissionRefused) as error:
             raise CredentialRefused from error
-        except (TimeoutError, OSError, NatsError) as error:
+        except (TimeoutError, OSError, ValueError, NatsError) as error:
             if "authorization violation" in str(error).lower():
                 raise CredentialRefused from error
             raise CommandFailed(
@@ -184,12 +184,15 @@ def _checked(seed: str | None) -> str | None:
             nkeys.from_seed(bytearray(seed.encode()))
         except (nkeys.NkeysError, ValueError) as error:
             raise CommandFailed(
-                "NATS_NKEY_SEED is no seed: it begins with SU and has 58 characters"
+                "the seed for NATS is no seed: one begins with SU and has 58 characters"
             ) from error
     return seed
 
 
 def shown(url: str) -> str:
     """The address without the password somebody may have put in it."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 4222}" if parts.hostname else "that address"
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or 'that address'}:{parts.port or 4222}"
+    except ValueError:
+        return "that address"

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +30,13 @@ from seda_cli.words import Verbs
 
 BODY_SHOWN_MAX = 4_000
 """Characters of a body on a terminal; `--json` has all of it."""
+
+SAID: dict[retry.Outcome, str] = {
+    "given_back": "given back as",
+    "was_given_back": "had been given back as",
+    "refused": "refused:",
+    "failed": "failed, and the rest was left:",
+}
 
 
 class Opened(Letter, frozen=True, kw_only=True):
@@ -101,11 +108,11 @@ def retry_letters(options: argparse.Namespace) -> int:
     if options.json:
         terminal.show_json(retried)
     for row in [] if options.json else retried:
-        said = {"given_back": "given back as", "was_given_back": "had been given back as"}
-        terminal.say(f"{row.number}  {said.get(row.outcome, 'refused:')} {row.detail}")
+        terminal.say(f"{row.number}  {SAID[row.outcome]} {row.detail}")
     if not retried:
         terminal.complain("no dead letters")
-    return 0 if retried and all(row.outcome != "refused" for row in retried) else 1
+    is_done = all(row.outcome in ("given_back", "was_given_back") for row in retried)
+    return 0 if retried and is_done else 1
 
 
 def drop_letter(options: argparse.Namespace) -> int:
@@ -135,7 +142,7 @@ async def _open(options: argparse.Namespace) -> tuple[Found, str | None]:
     target = find_target(options.state, nats_url=options.nats_url)
     async with open_broker(target) as broker:
         found = await _find(broker, options.number, await read_pointers(broker))
-        return found, await retry.why_not(broker, found)
+        return found, retry.why_not(found, await retry.last_snapshot(broker, found))
 
 
 async def _find(broker: Broker, number: str, pointers: Pointers) -> Found:
@@ -155,12 +162,22 @@ async def _retry(options: argparse.Namespace) -> list[retry.Retried]:
         letters = _of_consumer(await every_letter(broker, pointers), options.consumer)
         if letters:
             _confirm(options, f"give {len(letters)} dead letters back")
-        retried = []
-        for letter in letters:
-            found = await find_letter(broker, letter.number, pointers)
-            if found is not None:
-                retried.append(await retry.give_back(broker, found))
-        return retried
+        return [row async for row in _give_back_all(broker, letters, pointers)]
+
+
+async def _give_back_all(
+    broker: Broker, letters: Sequence[Letter], pointers: Pointers
+) -> AsyncIterator[retry.Retried]:
+    """Up to the first that cannot be published: the next would only fail too, and slowly."""
+    for letter in letters:
+        found = await find_letter(broker, letter.number, pointers)
+        if found is None:
+            continue  # somebody else has dealt with it meanwhile
+        try:
+            yield await retry.give_back(broker, found)
+        except CommandFailed as failure:
+            yield retry.Retried(number=letter.number, outcome="failed", detail=str(failure))
+            return
 
 
 async def _drop(options: argparse.Namespace) -> None:

@@ -14,11 +14,10 @@ from seda_runtime.failpoints import failpoint
 
 from seda_cli import stored
 from seda_cli.broker import ANSWER_SECONDS_MAX, Broker
-from seda_cli.failure import CommandFailed
 from seda_cli.letters import LETTERS, POINTER_MARK, POINTERS, Found
 from seda_cli.sighting import contract_of, problem_of, type_of
 
-Outcome = Literal["given_back", "was_given_back", "refused"]
+Outcome = Literal["given_back", "was_given_back", "refused", "failed"]
 
 
 class Retried(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +26,14 @@ class Retried(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     outcome: Outcome
     detail: str
-    """Where it is stored now, or why it was refused."""
+    """Where it is stored now, or why not."""
 
 
 async def give_back(broker: Broker, found: Found) -> Retried:
     """Publish and delete. Refuses what would only die again. Raises CommandFailed."""
     number = found.letter.number
-    hindrance = await why_not(broker, found)
+    last = await last_snapshot(broker, found)
+    hindrance = why_not(found, last)
     if hindrance is not None:
         return Retried(number=number, outcome="refused", detail=hindrance)
     headers = {
@@ -42,21 +42,17 @@ async def give_back(broker: Broker, found: Found) -> Retried:
         if not name.lower().startswith(("seda-dead-", "nats-"))
     }
     headers["Nats-Msg-Id"] = f"retry:{number}"
-    last = await _last_snapshot(broker, found)
-    if last is not None:
-        # A newer snapshot that comes between the look and this must win.
-        headers["Nats-Expected-Last-Subject-Sequence"] = str(last.sequence)
+    if _is_snapshot(found):
+        # A newer one that is stored between the look and this must not be replaced.
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(last.sequence if last else 0)
     publishing = broker.client.jetstream(timeout=ANSWER_SECONDS_MAX).publish(
         found.letter.subject, found.body, headers=headers
     )
-    stored_as = await broker.answer(publishing)
+    kept = await broker.answer(publishing)
     failpoint("dlq.after_publish")
     await clear(broker, found)
-    return Retried(
-        number=number,
-        outcome="was_given_back" if stored_as.duplicate else "given_back",
-        detail=f"{stored_as.stream} {stored_as.seq}",
-    )
+    outcome: Outcome = "was_given_back" if kept.duplicate else "given_back"
+    return Retried(number=number, outcome=outcome, detail=f"{kept.stream} {kept.seq}")
 
 
 async def clear(broker: Broker, found: Found) -> None:
@@ -68,8 +64,8 @@ async def clear(broker: Broker, found: Found) -> None:
         await broker.api(f"STREAM.MSG.DELETE.{LETTERS}", {"seq": int(number)})
 
 
-async def why_not(broker: Broker, found: Found) -> str | None:
-    """Why giving it back cannot help; None when it can."""
+def why_not(found: Found, last: stored.Stored | None) -> str | None:
+    """Why giving it back cannot help; None when it can. `last` is what `last_snapshot` says."""
     letter = found.letter
     if not letter.subject:
         return "the message is no longer stored where the broker gave it up"
@@ -81,26 +77,31 @@ async def why_not(broker: Broker, found: Found) -> str | None:
         return f"it would die again: {problem}"
     if letter.consumer not in BY_TYPE[type_of(letter.subject)].consumers:
         return f"{letter.consumer} does not take {type_of(letter.subject)} any more"
-    last = await _last_snapshot(broker, found)
-    if last is not None and _version(last.subject, last.body) > _version(
+    if last is not None and _version(letter.subject, last.body) > _version(
         letter.subject, found.body
     ):
         return "a newer snapshot has been stored since, and this one would replace it"
     return None
 
 
-async def _last_snapshot(broker: Broker, found: Found) -> stored.Stored | None:
-    """What the stream holds for the key of a snapshot: giving back an older one would hide it."""
-    contract = contract_of(found.letter.subject)
-    if contract is None or not issubclass(contract, State):
+async def last_snapshot(broker: Broker, found: Found) -> stored.Stored | None:
+    """What its stream holds for the key of a snapshot: giving back an older one would hide it."""
+    if not _is_snapshot(found):
         return None
-    return await stored.read_last(broker, BY_TYPE[contract.TYPE].stream.name, found.letter.subject)
+    stream = BY_TYPE[type_of(found.letter.subject)].stream.name
+    return await stored.read_last(broker, stream, found.letter.subject)
+
+
+def _is_snapshot(found: Found) -> bool:
+    contract = contract_of(found.letter.subject)
+    return contract is not None and issubclass(contract, State)
 
 
 def _version(subject: str, body: bytes) -> int:
+    """0 for what no reader understands: anything sound may replace that."""
     contract = contract_of(subject)
-    assert contract is not None
-    snapshot = contract.decode(body)
-    if not isinstance(snapshot, State):
-        raise CommandFailed(f"{subject} holds no snapshot")
-    return snapshot.version
+    try:
+        snapshot = contract.decode(body) if contract else None
+    except msgspec.DecodeError:
+        return 0
+    return snapshot.version if isinstance(snapshot, State) else 0

@@ -4,12 +4,14 @@ They come in batches, so that a long history costs no memory.
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
 from seda_cli.broker import ANSWER_SECONDS_MAX, Broker
 from seda_cli.failure import CommandFailed
@@ -37,7 +39,7 @@ async def read(
 ) -> History:
     """What is stored now under the subject, oldest first. Nothing when there is no such stream."""
     inbox = broker.client.new_inbox()
-    subscription = await broker.client.subscribe(inbox)
+    subscription = await broker.answer(broker.client.subscribe(inbox))
     start: dict[str, Any] = {"seq": 1}
     if since is not None:
         start = {"start_time": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
@@ -50,7 +52,8 @@ async def read(
                 **start,
             }
             payload = msgspec.json.encode(request)
-            await broker.client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, inbox)
+            asking = broker.client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, inbox)
+            await broker.answer(asking)
             last = None
             async for found in _batch(broker, subscription):
                 last = found
@@ -59,7 +62,8 @@ async def read(
                 return
             start = {"seq": last.sequence + 1}
     finally:
-        await subscription.unsubscribe()
+        with suppress(NatsError):  # the connection may be gone
+            await subscription.unsubscribe()
 
 
 async def _batch(broker: Broker, subscription: Subscription) -> History:

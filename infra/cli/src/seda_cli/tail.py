@@ -125,8 +125,8 @@ async def _events(broker: Broker, wanted: Wanted) -> AsyncGenerator[Sighting, No
     live: asyncio.Queue[Msg] = asyncio.Queue(WAITING_MAX)
     if wanted.follow:
         for subject in wanted.subjects():
-            await broker.client.subscribe(subject, cb=live.put)
-        await broker.flush()
+            await broker.answer(broker.client.subscribe(subject, cb=live.put))
+        await broker.answer(broker.flush())
         broker.survive_restarts()
     told: deque[int] = deque(maxlen=WAITING_MAX)
     if wanted.since is not None:
@@ -134,10 +134,11 @@ async def _events(broker: Broker, wanted: Wanted) -> AsyncGenerator[Sighting, No
             async for message in history:
                 told.append(_identity(message.subject, message.headers, message.body))
                 yield sighting(message.subject, message.headers, message.body, message.stored_at)
+    overlap = set(told)
     while wanted.follow:
         heard = await live.get()
         headers = dict(heard.headers or {})
-        if told and _identity(heard.subject, headers, heard.data) in told:
+        if _identity(heard.subject, headers, heard.data) in overlap:
             continue
         yield sighting(heard.subject, headers, heard.data, utc_now())
 
