@@ -29,7 +29,12 @@ from sqlalchemy import update
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "infra/cli/README.md"
-DOCUMENTS = (README, ROOT / "infra/docs/troubleshooting.md", ROOT / "README.md")
+DOCUMENTS = (
+    README,
+    ROOT / "README.md",
+    ROOT / "infra/docs/troubleshooting.md",
+    ROOT / "infra/docs/monitoring/incident-response.md",
+)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 LEFT_TO_THE_READER = {
     "NUMBER": "1",
@@ -115,7 +120,7 @@ async def test_the_readme_prints_what_the_commands_say(
         assert timeless(said.out + said.errors) == timeless(printed), said.out + said.errors
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=["cli", "troubleshooting", "root"])
+@pytest.mark.parametrize("document", DOCUMENTS, ids=["cli", "root", "troubleshooting", "incident-response"])
 async def test_every_command_of_the_documents_is_understood(
     seda: Any, tmp_path: Path, document: Path
 ) -> None:
