@@ -1,6 +1,8 @@
 """The order of a key survives whatever fails, and a row that cannot leave harms no other."""
 
+import os
 import secrets
+import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -173,6 +175,26 @@ async def test_a_row_whose_subject_is_not_ours_is_put_aside(
 
             await eventually(is_put_aside, timeout_seconds=20)
     assert "no permission" in (await rows(database, outbox))[0].last_error
+
+
+async def test_a_relay_that_is_stopped_while_it_sends_gives_back_what_it_holds(
+    messaging: Messaging, database: Database, outbox: Outbox, broker: EmbeddedNats
+) -> None:
+    """Else the next process would wait for the end of the lease."""
+    another_process = Outbox(outbox.table.metadata, service="chat-realtime")
+
+    async def is_claimed() -> bool:
+        return (await rows(database, outbox))[0].claimed_until is not None
+
+    assert broker.pid is not None
+    try:
+        async with messaging():
+            os.kill(broker.pid, signal.SIGSTOP)
+            await add(database, another_process, numbered(1))  # and this one is to sweep it
+            await eventually(is_claimed)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert not await is_claimed()
 
 
 async def test_attempts_wait_longer_each_time_up_to_a_bound(
