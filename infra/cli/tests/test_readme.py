@@ -120,7 +120,9 @@ async def test_the_readme_prints_what_the_commands_say(
         assert timeless(said.out + said.errors) == timeless(printed), said.out + said.errors
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=["cli", "root", "troubleshooting", "incident-response"])
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=["cli", "root", "troubleshooting", "incident-response"]
+)
 async def test_every_command_of_the_documents_is_understood(
     seda: Any, tmp_path: Path, document: Path
 ) -> None:
