@@ -44,7 +44,10 @@ class Said:
 
 @dataclass(slots=True)
 class Seda:
-    """The command. `await seda("dlq", "ls")` runs it here, as quick as its work is."""
+    """The command. `await seda("dlq", "ls")` runs it here, as quick as its work is.
+
+    Beside messaging that runs in the test, whose log would be among its answer, take `process`.
+    """
 
     env: dict[str, str] = field(default_factory=dict)
 

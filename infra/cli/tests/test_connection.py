@@ -13,7 +13,7 @@ import pytest
 from seda_cli.broker import open_broker
 from seda_cli.failure import CommandFailed
 from seda_cli.letters import every_letter, read_pointers
-from seda_cli.platform import Target
+from seda_cli.platform import Target, find_target
 from seda_contracts import permissions
 from seda_contracts.envelope import headers_of
 from seda_contracts.events.unfurl import UnfurlResolve
@@ -172,10 +172,13 @@ async def test_the_platform_of_a_folder_is_found_with_its_seeds(
     state = StateFolder(tmp_path / "state")
     people = {user: guarded.seeds[user] for user in ("ops", "operator")}
     with only_runner(state):
-        write_run(state, {"nats_url": guarded.url, "nats_seeds": people})
+        database = f"postgresql://127.0.0.1:{free_port()}/seda"
+        facts = {"nats_url": guarded.url, "nats_seeds": people, "database_url": database}
+        write_run(state, facts)
         await seda("consumers", "--state", str(state.path))
         said = await seda("outbox", "--state", str(state.path), expect=1)
-        assert "DATABASE_URL" in said.errors
-        # The seeds of this folder are shown to no other broker.
-        said = await seda("consumers", "--state", str(state.path), expect=1, NATS_URL="nats://x.y")
-        assert "no NATS answers at x.y" in said.errors
+        assert "the database does not answer" in said.errors
+        here = find_target(state.path)
+        assert (here.seeds, here.database) == (people, database)
+        elsewhere = find_target(state.path, nats_url="nats://elsewhere.example")
+        assert (elsewhere.seeds, elsewhere.database) == ({}, None)

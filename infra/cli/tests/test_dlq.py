@@ -157,7 +157,7 @@ async def test_a_letter_is_listed_shown_given_back_and_has_its_effect_once(
     for expected in ("no such provider", asked.subject(), str(asked.link_id), "seda dlq retry 1"):
         assert expected in shown
     async with unfurler.works():
-        (done,) = (await seda("dlq", "retry", "1", "--json")).json
+        (done,) = (await seda.process("dlq", "retry", "1", "--json")).json
         assert done["outcome"] == "given_back"
 
         async def has_effect() -> bool:
@@ -218,7 +218,7 @@ async def test_what_dies_again_is_a_new_letter_and_can_be_tried_again(
             return await stored(js, "DLQ") == 1 and await stored(js, "CMD_UNFURL") == 0
 
         await eventually(is_back)
-        (row,) = (await seda("dlq", "ls", "--json")).json
+        (row,) = (await seda.process("dlq", "ls", "--json")).json
         assert row["number"] == "2"
         unfurler.is_ill = False
         await seda("dlq", "retry", "2")

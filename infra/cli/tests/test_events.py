@@ -250,3 +250,15 @@ async def test_odd_bodies_are_shown_for_what_they_are(
     assert len(told[0]["data"]["text"]) == 1_000_000
     assert [row["data"] is None for row in told] == [False, True, True, True, False, False, False]
     assert told[6]["subject"] == sent.subject()
+
+
+async def test_a_reader_that_has_seen_enough_is_no_failure(
+    seda: Any, publish: Publish, example: Example
+) -> None:
+    for _ in range(3):
+        await publish(example(MessageSent), body=b'"' + b"x" * 500_000 + b'"')
+    process = await seda.start("events", "tail", "--since", "1h", "--no-follow", "--json")
+    await asyncio.wait_for(process.stdout.read(10), 20)
+    process.stdout._transport.close()
+    errors = await asyncio.wait_for(process.stderr.read(), 20)
+    assert (await process.wait(), errors) == (0, b"")

@@ -80,7 +80,7 @@ async def test_a_broker_that_lost_its_streams_gets_them_back(
         await eventually(lambda: are_stored(4))
 
         async def is_kept() -> bool:
-            (row,) = (await of_chat("outbox", "chat", "--json")).json
+            (row,) = (await of_chat.process("outbox", "chat", "--json")).json
             return bool(row["published_kept"] == 4)
 
         await eventually(is_kept)
@@ -89,7 +89,7 @@ async def test_a_broker_that_lost_its_streams_gets_them_back(
         await js.delete_stream("CHAT")
         await js.add_stream(config)
         words = ("outbox", "replay", "--service", "chat", "--since", "1h")
-        done = (await of_chat(*words, "--type", MessageSent.TYPE, "--yes", "--json")).json
+        done = (await of_chat.process(*words, "--type", MessageSent.TYPE, "--yes", "--json")).json
         assert (done["service"], done["events"]) == ("chat-realtime", 3)
         await eventually(lambda: are_stored(3), timeout_seconds=20)
         said = await of_chat.process(*words, "--until", "0s", "--yes")

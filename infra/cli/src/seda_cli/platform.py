@@ -42,14 +42,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_target(state: Path | None = None, *, nats_url: str | None = None) -> Target:
-    """`nats_url` overrules NATS_URL. The seeds of this folder go to its own broker alone."""
+    """`nats_url` overrules NATS_URL. Whoever names another broker does not mean the database of
+    this folder, and must not be given its seeds.
+    """
     people = (OPS, OPERATOR)
     facts = read_run(StateFolder(state) if state else StateFolder()) or {}
     url = nats_url or os.environ.get("NATS_URL") or facts.get("nats_url")
+    own = facts if url == facts.get("nats_url") else {}
     return Target(
         nats=url,
-        database=os.environ.get("DATABASE_URL") or facts.get("database_url"),
-        seeds=kept_seeds(os.environ, people)
-        or (facts.get("nats_seeds", {}) if url == facts.get("nats_url") else {}),
+        database=os.environ.get("DATABASE_URL") or own.get("database_url"),
+        seeds=kept_seeds(os.environ, people) or own.get("nats_seeds", {}),
         seed=os.environ.get("NATS_NKEY_SEED"),
     )
