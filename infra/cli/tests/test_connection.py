@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -166,9 +167,11 @@ async def test_the_operator_s_rights_are_enough_for_all_that_mends(
 
 
 async def test_the_platform_of_a_folder_is_found_with_its_seeds(
-    seda: Any, guarded: Guarded, tmp_path: Path
+    seda: Any, guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seda.env = {}
+    for name in [name for name in os.environ if name.startswith(("NATS_", "DATABASE_URL"))]:
+        monkeypatch.delenv(name)
     state = StateFolder(tmp_path / "state")
     people = {user: guarded.seeds[user] for user in ("ops", "operator")}
     with only_runner(state):
