@@ -20,14 +20,14 @@ SUBJECT = "seda.cmd.crawl.fetch.v1.key"
 
 def write_users(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
     """Public keys, then what `python -m seda_contracts.permissions` prints."""
-    public = [line for line in (folder / "keys.env").read_text().splitlines() if "SEED" not in line]
+    public = [line for line in (folder / ".env.broker").read_text().splitlines() if "SEED" not in line]
     capsys.readouterr()
     permissions.main(list(options))
     (folder / "users.conf").write_text("\n".join(public) + "\n" + capsys.readouterr().out)
 
 
 def seed(folder: Path, user: str) -> str:
-    rows = [line.partition("=") for line in (folder / "keys.env").read_text().splitlines()]
+    rows = [line.partition("=") for line in (folder / ".env.broker").read_text().splitlines()]
     return next(value for name, _, value in rows if name == permissions.seed_variable(user))
 
 
@@ -88,7 +88,7 @@ class Crawler:
 async def test_a_service_changes_its_key_and_works_all_the_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keys = tmp_path / "keys.env"
+    keys = tmp_path / ".env.broker"
     broker_keys.main(["--add-to", str(keys)])
     write_users(tmp_path, capsys)
     with EmbeddedNats(tmp_path, extra_config="include users.conf\n") as server:
