@@ -20,7 +20,9 @@ SUBJECT = "seda.cmd.crawl.fetch.v1.key"
 
 def write_users(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
     """Public keys, then what `python -m seda_contracts.permissions` prints."""
-    public = [line for line in (folder / ".env.broker").read_text().splitlines() if "SEED" not in line]
+    public = [
+        line for line in (folder / ".env.broker").read_text().splitlines() if "SEED" not in line
+    ]
     capsys.readouterr()
     permissions.main(list(options))
     (folder / "users.conf").write_text("\n".join(public) + "\n" + capsys.readouterr().out)
