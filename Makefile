@@ -30,6 +30,10 @@ stop: setup ## stop the platform
 reset: setup ## stop, and forget all development data
 	@$(RUNNER) reset
 
+.PHONY: keys
+keys: setup ## make the keys of the broker's users that .env lacks, for docker compose
+	@$(BIN)/python -m seda_messaging.broker_keys --add-to .env
+
 .PHONY: test
 test: setup ## run the tests on two workers (s=service, lib or path)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
