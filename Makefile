@@ -42,7 +42,7 @@ lint: setup
 	@$(BIN)/ruff check --quiet $(SOURCES)
 types: setup
 	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
-	@$(BIN)/mypy infra/bench
+	@MYPYPATH=infra/bench $(BIN)/mypy infra/bench
 imports: setup
 	@$(BIN)/lint-imports
 checks: setup
@@ -52,8 +52,10 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: bench
-bench: setup ## measure the main flow beside the floor of this machine
+bench: setup ## measure the main flow beside this machine's floor, and events beside FastStream
+	@sh infra/bench/peers/install.sh
 	@$(BIN)/python infra/bench/main_flow.py
+	@$(BIN)/python infra/bench/events.py
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations

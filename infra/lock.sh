@@ -1,5 +1,5 @@
 #!/bin/sh
-# Resolve anew and export the locks: one for the whole workspace, one per service image.
+# Resolve anew and export the locks: the whole workspace's, one per service image, the benchmark's.
 #
 # uv.lock itself stays out of git, because it records where packages were downloaded from.
 set -eu
@@ -15,3 +15,9 @@ for folder in services/*; do
     export_lock --package "$(basename "$folder")" --no-default-groups \
         --output-file "$folder/requirements.lock"
 done
+
+# What the benchmark measures us beside, in the versions that we have where we share a package.
+peers=infra/bench/peers
+"$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+    --no-annotate --constraint requirements.lock --output-file "$peers/requirements.lock" \
+    "$@" "$peers/requirements.in"
