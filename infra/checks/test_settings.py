@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from seda_runtime.settings import MigrateSettings, ServiceSettings, load
+from seda_runtime.settings import MigrateSettings, ServiceSettings, SettingsError, load
 
 OF_THE_CHART = {"VERSION", "PORT", "METRICS_PORT", "SHUTDOWN_GRACE_SECONDS"}
 """Set by the library chart for every service."""
@@ -75,6 +75,14 @@ def test_a_service_accepts_the_production_values_of_its_chart(
         environment["AUTH_KEYSET_DIR"] = str(tmp_path / "keys")
         create_app(load(kind, environment | {"ENV": "development"}))
     create_app(load(kind, environment))
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_no_service_starts_with_a_failpoint_where_people_are(services, index: int) -> None:
+    kind = settings_of(services[index].package)
+    told = SECRETS | {"PORT": "0", "ENV": "production", "SEDA_FAILPOINT": "inbox.recorded:kill:1"}
+    with pytest.raises(SettingsError, match="SEDA_FAILPOINT"):
+        load(kind, told)
 
 
 def test_migrations_are_told_what_they_read(root, services) -> None:

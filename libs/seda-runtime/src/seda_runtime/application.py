@@ -18,6 +18,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler, Middleware
 
+from seda_runtime.failpoints import arm_failpoints
 from seda_runtime.health import OPEN, HealthBoard, ReadyCheck
 from seda_runtime.logging import configure_logging, get_logger
 from seda_runtime.problems import ProblemTable, exception_handlers
@@ -59,6 +60,7 @@ def build_app(
         otlp_endpoint=settings.otel_exporter_otlp_endpoint,
         sample_ratio=settings.trace_sample_ratio,
     )
+    arm_failpoints(settings.seda_failpoint)
     board = HealthBoard(ready_checks or {})
 
     @asynccontextmanager

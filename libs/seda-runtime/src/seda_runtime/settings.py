@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from seda_runtime.failpoints import parse_failpoints
+
 Environment = Literal["development", "test", "qa", "sandbox", "production"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -39,6 +41,17 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     trace_sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     body_bytes_max: int = 1_048_576
     shutdown_grace_seconds: Annotated[int, msgspec.Meta(ge=1, le=300)] = 20
+    seda_failpoint: str | None = None
+    """Where this process is to die on purpose (`seda_runtime.failpoints`). Tests only."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for values that are well-formed and still dangerous."""
+        if self.seda_failpoint and self.env not in ("development", "test"):
+            raise SettingsError(f"SEDA_FAILPOINT is for tests and refused in {self.env}")
+        try:
+            parse_failpoints(self.seda_failpoint or "")
+        except ValueError as error:
+            raise SettingsError(f"SEDA_FAILPOINT: {error}") from error
 
 
 class MigrateSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     """How often deadlines of sockets are looked at."""
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for a value that is well-formed and still dangerous."""
+        super().__post_init__()
         if any("*" in origin or origin == "null" for origin in self.socket_origins):
             raise SettingsError("SOCKET_ORIGINS must name each origin, not `*` or `null`")
         plain = [origin for origin in self.socket_origins if not origin.startswith("https://")]

@@ -26,6 +26,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     """Demo and test sites: host to loopback address and port."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         try:
             check_override_allowed(self.env, self.fetch_resolver_override)
         except OverrideForbidden as error:
