@@ -30,9 +30,13 @@ stop: setup ## stop the platform
 reset: setup ## stop, and forget all development data
 	@$(RUNNER) reset
 
-.PHONY: test
+.PHONY: test node
 test: setup ## run the tests on two workers (s=service, lib or path)
-	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
+	@sh infra/node/install.sh || true
+	@$(BIN)/pytest -q -rs -n 2 --dist loadgroup $(WHAT)
+
+node: setup ## install Node.js into .tools, for the tests of contracts in other languages
+	@sh infra/node/install.sh
 
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
@@ -72,5 +76,5 @@ lock: setup ## resolve the dependencies anew and export every requirements.lock 
 shape: setup ## print the longest functions and files
 	@$(BIN)/python infra/checks/shape.py
 clean: ## remove caches and the environment; development data stays (make reset)
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	@rm -rf .venv .tools infra/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
 	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Resolve anew and export the locks: the whole workspace's, one per service image, the benchmark's.
+# Resolve anew and export the locks: one for the whole workspace, one per service image, two beside.
 #
 # uv.lock itself stays out of git, because it records where packages were downloaded from.
 set -eu
@@ -16,8 +16,10 @@ for folder in services/*; do
         --output-file "$folder/requirements.lock"
 done
 
-# What the benchmark measures us beside, in the versions that we have where we share a package.
-peers=infra/bench/peers
-"$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-    --no-annotate --constraint requirements.lock --output-file "$peers/requirements.lock" \
-    "$@" "$peers/requirements.in"
+# What stands beside the product, in its versions where both use a package: the benchmark's peer,
+# and the Node.js that checks contracts (its own packages: infra/node/README.md).
+for folder in infra/bench/peers infra/node; do
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+        --no-annotate --constraint requirements.lock \
+        --output-file "$folder/requirements.lock" "$@" "$folder/requirements.in"
+done
