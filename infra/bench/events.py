@@ -54,13 +54,18 @@ class Figure:
 async def main(arguments: list[str]) -> None:
     began = time.monotonic()
     async with ground() as here:
-        compared = [*await latencies(here), *await throughput(here), *await idling(here)]
+        compared = [*await latencies(here), *await throughput(here)]
+        idle = await idling(here)
         outbox = await outbox_price(here)
         machine = here.machine()
     machine["run"] = f"{ROUNDS} rounds, {time.monotonic() - began:.0f} s in all"
-    show(machine, compared, outbox)
+    for name, value in machine.items():
+        print(f"{name:12} {value}")
+    show(compared, floor=THEIRS)
+    show(idle)
+    show(outbox, floor="bare insert")
     if arguments[:1] == ["--json"]:
-        figures = [asdict(figure) for figure in (*compared, *outbox)]
+        figures = [asdict(figure) for figure in (*compared, *idle, *outbox)]
         text = json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n"
         await asyncio.to_thread(Path(arguments[1]).write_text, text)
 
@@ -163,7 +168,7 @@ async def outbox_price(here: Ground) -> list[Figure]:
         server = Figure(f"PostgreSQL CPU ms each, {writers} at once")
         figures += [rate, client, server]
         for _ in range(ROUNDS):
-            for variant in ("bare insert", "with outbox.add", "and published"):
+            for variant in ("bare insert", "outbox.add", "published"):
                 await here.clear(OURS)
                 done, own, postgres = await write(here, writers, variant)
                 rate.add(variant, done / WRITING_SECONDS)
@@ -205,13 +210,13 @@ async def write(here: Ground, writers: int, variant: str) -> tuple[int, float, f
         done = 0
         own, server = time.process_time(), cpu_seconds(here.postgres_pid, with_children=True)
         await all_write(WRITING_SECONDS)
-        if variant == "and published":
+        if variant == "published":
             await eventually(partial(here.all_published, OURS), timeout_seconds=30)
         spent = cpu_seconds(here.postgres_pid, with_children=True) - server
         return done, time.process_time() - own, spent
 
     try:
-        if variant != "and published":
+        if variant != "published":
             return await measured()
         async with run_messaging(bus, outbox, database, ()):
             return await measured()
@@ -219,30 +224,23 @@ async def write(here: Ground, writers: int, variant: str) -> tuple[int, float, f
         await database.close()
 
 
-def show(machine: dict[str, str], compared: Sequence[Figure], outbox: Sequence[Figure]) -> None:
-    for name, value in machine.items():
-        print(f"{name:12} {value}")
-    show_table(compared, SYSTEMS, floor=THEIRS)
-    show_table(outbox, tuple(outbox[0].rounds), floor="bare insert")
-
-
-def show_table(figures: Sequence[Figure], variants: Sequence[str], *, floor: str) -> None:
-    """Medians with the lowest and highest round; then every other variant over the floor."""
-    others = [variant for variant in variants if variant != floor]
+def show(figures: Sequence[Figure], *, floor: str | None = None) -> None:
+    """Medians with the lowest and the highest round, then how they stand to those of the floor."""
+    variants = tuple(figures[0].rounds)
+    others = [variant for variant in variants if floor is not None and variant != floor]
     heads = [*variants, *(f"{other} / {floor}" for other in others)]
-    print(f"\n{'':44}" + "".join(f"{head:>34}" for head in heads))
+    print(f"\n{'':48}" + "".join(f"{head:>27}" for head in heads))
     for figure in figures:
         cells = [figure.spread(variant) for variant in variants]
-        floors = figure.rounds[floor]
-        if all(floors):
-            cells += [ratios(figure.rounds[other], floors) for other in others]
-        print(f"{figure.name:44}" + "".join(f"{text(cell):>34}" for cell in cells))
+        cells += [ratios(figure.rounds[other], figure.rounds[str(floor)]) for other in others]
+        print(f"{figure.name:48}" + "".join(f"{text(cell):>27}" for cell in cells))
 
 
 def text(spread: Spread) -> str:
-    if spread.low == spread.high:
-        return f"{spread.median:,.2f}"
-    return f"{spread.median:,.2f} ({spread.low:,.2f} to {spread.high:,.2f})"
+    """Three digits say all that a measurement of this kind knows."""
+    decimals = 0 if spread.median >= 100 else 1 if spread.median >= 10 else 2
+    median, low, high = (f"{value:,.{decimals}f}" for value in spread)
+    return median if low == high else f"{median} ({low} to {high})"
 
 
 if __name__ == "__main__":
