@@ -15,7 +15,7 @@ NodeRun = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def node_command() -> str:
     """Skips, loudly, where `make node` could not install it: a newcomer may have Python alone."""
-    if not (MODULES / ".seda-setup").exists():
+    if not (NODE.exists() and (MODULES / ".seda-setup").exists()):
         pytest.skip("NOT TESTED: Node.js is not installed here; `make node` installs it")
     return str(NODE)
 

