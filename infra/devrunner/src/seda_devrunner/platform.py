@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from seda_testkit.provision import provision
@@ -19,7 +20,10 @@ Say = Callable[[str], None]
 
 
 class Platform:
-    """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way."""
+    """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way.
+
+    `added_env` is for one program each, by name. `gives_up` is `Supervised`'s.
+    """
 
     def __init__(
         self,
@@ -28,10 +32,14 @@ class Platform:
         env: Mapping[str, str],
         *,
         say: Say,
+        added_env: Mapping[str, Mapping[str, str]] | None = None,
+        gives_up: bool = True,
     ) -> None:
         self._services = services
         self._state = state
         self._say = say
+        self._added_env = added_env or {}
+        self._gives_up = gives_up
         self._started_at = time.monotonic()
         self.logs = LogBook(state.logs)
         self.servers = Servers(state, env, self.logs)
@@ -52,7 +60,14 @@ class Platform:
         # The gateway comes first in the list and last here: the edge opens when the rest is there.
         programs = [demosites_program(wiring)]
         programs += [service_program(service, wiring) for service in reversed(backing.services)]
-        self.programs = [Supervised(program, self.logs) for program in programs]
+        self.programs = [
+            Supervised(
+                replace(program, env={**program.env, **self._added_env.get(program.name, {})}),
+                self.logs,
+                gives_up=self._gives_up,
+            )
+            for program in programs
+        ]
         self._say("starting " + ", ".join(program.name for program in programs))
         try:
             async with asyncio.TaskGroup() as starts:
