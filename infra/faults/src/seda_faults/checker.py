@@ -30,9 +30,7 @@ class Verdict:
 
     @property
     def violations(self) -> int:
-        return (
-            self.lost + self.doubled + self.phantom + self.gaps + self.late + self.dead_letters
-        )
+        return self.lost + self.doubled + self.phantom + self.gaps + self.late + self.dead_letters
 
 
 def check(history: History, snapshot: Snapshot) -> Verdict:
@@ -91,7 +89,7 @@ def _judge_listeners(verdict: Verdict, history: History, snapshot: Snapshot) -> 
 
 
 def out_of_turn(seen: list[int], head: int) -> list[str]:
-    """What keeps `seen` from being 1, 2, … head: numbers missing, repeated, or after a later one."""
+    """What keeps `seen` from being 1, 2, … head: missing, repeated, after a later one."""
     wrong = []
     last = 0
     for seq in seen:

@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 from uuid import uuid4
 
 import httpx
@@ -23,6 +24,7 @@ TRACKS = range(1, 9)
 NOT_TOLD = (OSError, TimeoutError, httpx.HTTPError, WebSocketException)
 TRY_AGAIN_STATUS = frozenset({401, 408, 425, 429})
 """Below 500 and yet no answer to the question: keys that cannot be read, limits."""
+TRY_AGAIN_CODES = frozenset({"unavailable", "internal", "rate_limited"})
 
 T = TypeVar("T")
 
@@ -114,14 +116,14 @@ class Crowd:
         signed_up = [await self._sign_up(f"person{number}") for number in range(people)]
         owner = signed_up[0]
         for number in range(rooms):
-            made = await owner.post("/chat/rooms", {"name": f"Under fire {number}"})
+            body = {"name": f"Under fire {number}"}
+            made = await insist(partial(owner.post, "/chat/rooms", body))
             self.rooms.append(str(made["id"]))
         for room in self.rooms:
             for other in signed_up[1:]:
-                await other.post(f"/chat/rooms/{room}/join")
+                await insist(partial(other.post, f"/chat/rooms/{room}/join"))
         self.people = [
-            Person(f"person{number}", api, self.rooms, self)
-            for number, api in enumerate(signed_up)
+            Person(f"person{number}", api, self.rooms, self) for number, api in enumerate(signed_up)
         ]
 
     async def live(self, seconds: float) -> None:
@@ -163,21 +165,32 @@ class Crowd:
 
 async def until_told(operation: Operation, attempt: Callable[[], Awaitable[T]]) -> T | None:
     """Try until there is an answer. None when it is no; the operation notes which."""
-    while True:
+
+    async def counted() -> T:
         operation.attempts += 1
+        return await attempt()
+
+    try:
+        answer = await insist(counted)
+    except (ApiError, CommandRefused):
+        # After an attempt nobody answered, a no does not say that nothing happened.
+        operation.outcome = "fail" if operation.attempts == 1 else "info"
+        return None
+    operation.outcome = "ok"
+    return answer
+
+
+async def insist(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try until there is an answer. Raises ApiError and CommandRefused when it is no."""
+    while True:
         try:
-            answer = await attempt()
+            return await attempt()
         except CommandRefused as error:
-            refused = error.code not in ("unavailable", "internal", "rate_limited")
+            if error.code not in TRY_AGAIN_CODES:
+                raise
         except ApiError as error:
-            refused = error.status < 500 and error.status not in TRY_AGAIN_STATUS
+            if error.status < 500 and error.status not in TRY_AGAIN_STATUS:
+                raise
         except NOT_TOLD:
-            refused = False
-        else:
-            operation.outcome = "ok"
-            return answer
-        if refused:
-            # After an attempt nobody answered, a no does not say that nothing happened.
-            operation.outcome = "fail" if operation.attempts == 1 else "info"
-            return None
+            pass
         await asyncio.sleep(TRY_AGAIN_SECONDS)

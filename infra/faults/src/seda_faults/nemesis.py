@@ -39,7 +39,7 @@ async def _do(stage: Stage, fault: Fault) -> None:
         case "kill":
             stage.kill(fault.target)
         case "restart":
-            stage.restart(fault.target)
+            await stage.restart(fault.target)
         case "freeze":
             stage.freeze(fault.target)
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,21 +38,28 @@ class Result:
     seconds: float
     drained_seconds: float | None
     """From the moment everything was healed; none when something was left."""
-    restarts: int
+    faults_injected: int
+    """Planned ones, and processes that died at a failpoint."""
     verdict: Verdict
 
 
 async def run(
     script: Script,
+    prepared: Path,
     folder: Path,
     *,
     seed: int,
     mutant: str | None = None,
     drain_seconds: float = DRAIN_SECONDS,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Result:
+    """`prepared` is what `stage.prepare` made; the run works on a copy of it in `folder`."""
     started = time.monotonic()
     casting = Casting(script.failpoints, mutant)
-    async with Stage.set_up(folder, casting) as stage, Api.at(stage.wiring.gateway_url) as api:
+    async with (
+        Stage.set_up(prepared, folder, casting) as stage,
+        Api.at(stage.wiring.gateway_url) as api,
+    ):
         crowd = Crowd(api, seed)
         await crowd.gather(people=PEOPLE, rooms=ROOMS)
         listening = [asyncio.create_task(person.listener.follow()) for person in crowd.people]
@@ -59,9 +67,11 @@ async def run(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(crowd.live(script.load_seconds))
                 tasks.create_task(unleash(stage, script.faults))
+            faults_injected = _injected(script, stage.restarts())
+            await stage.disarm()
             await stage.until_whole()
             async with stage.reader() as reader:
-                drained = await _drain(reader, crowd, drain_seconds)
+                drained = await _drain(reader, crowd, drain_seconds, say)
                 snapshot = await reader.read()
         finally:
             for task in listening:
@@ -73,18 +83,30 @@ async def run(
             mutant,
             time.monotonic() - started,
             drained,
-            stage.restarts(),
+            faults_injected,
             check(crowd.history, snapshot),
         )
 
 
-async def _drain(reader: Reader, crowd: Crowd, seconds: float) -> float | None:
+def _injected(script: Script, restarts: int) -> int:
+    planned_restarts = sum(fault.deed != "freeze" for fault in script.faults)
+    return len(script.faults) + max(0, restarts - planned_restarts)
+
+
+async def _drain(
+    reader: Reader, crowd: Crowd, seconds: float, say: Callable[[str], None]
+) -> float | None:
     """How long it took until nothing was on its way and every listener had seen every entry."""
     started = time.monotonic()
     quiet_before = False
+    told = ""
     while (passed := time.monotonic() - started) < seconds:
         waiting: Waiting = await reader.waiting()
-        quiet = waiting.total == 0 and await _all_seen(reader, crowd)
+        unseen = await _unseen(reader, crowd)
+        quiet = waiting.total == 0 and not unseen
+        if (now := f"{waiting}, {unseen} listeners behind") != told:
+            say(f"    {passed:4.1f} s: waiting for {now}")
+            told = now
         # Twice: an event may have moved on between the look at its source and at its target.
         if quiet and quiet_before:
             return passed
@@ -93,10 +115,11 @@ async def _drain(reader: Reader, crowd: Crowd, seconds: float) -> float | None:
     return None
 
 
-async def _all_seen(reader: Reader, crowd: Crowd) -> bool:
+async def _unseen(reader: Reader, crowd: Crowd) -> int:
+    """How many listeners have not seen the newest entry of a room."""
     heads = await reader.heads()
-    return all(
-        bool(seen) and seen[-1] >= heads[room]
+    return sum(
+        not seen or seen[-1] < heads[room]
         for rooms in crowd.history.seen.values()
         for room, seen in rooms.items()
     )

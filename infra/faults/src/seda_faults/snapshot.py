@@ -55,7 +55,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`log` is each room's numbers as PostgreSQL has them, `heads` the number each room gave last."""
+    """`log` is the numbers of each room in PostgreSQL, `heads` the number each gave last."""
 
     committed: int
     """Rows of all outboxes."""

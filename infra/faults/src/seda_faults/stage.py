@@ -4,28 +4,38 @@ handles to break each of its processes.
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import asyncpg
 import nats
-from seda_devrunner.checkout import ROOT, SERVICES_FILE, Service, StateFolder, load_services
+from seda_devrunner.checkout import (
+    ROOT,
+    SERVICES_FILE,
+    Service,
+    StateFolder,
+    load_secrets,
+    load_services,
+)
+from seda_devrunner.migrating import migrate_all, note_migrated
 from seda_devrunner.platform import Platform
 from seda_devrunner.servers import Watched
 from seda_devrunner.supervision import Supervised
-from seda_devrunner.wiring import Wiring
+from seda_devrunner.wiring import Wiring, back
 from seda_testkit.eventually import eventually
-from seda_testkit.provision import in_database, DATABASE
+from seda_testkit.provision import DATABASE, in_database
 
 from seda_faults.snapshot import Reader
 
 HOOK_FOLDER = ROOT / "infra" / "faults" / "hook"
 LEDGER = Service("ledger", "seda_ledger", "ledger", port=0, metrics_port=0)
 BACK_SECONDS_MAX = 60.0
+FAILPOINTS = "SEDA_FAILPOINT"
 GIVEN = ("DATABASE_URL", "NATS_URL")
 """Servers of others are not ours to kill."""
 
@@ -38,15 +48,11 @@ class Casting:
     mutant: str | None = None
 
     def env(self, services: tuple[Service, ...]) -> dict[str, dict[str, str]]:
-        return {
-            service.name: {
-                **({"SEDA_FAILPOINT": self.failpoints[service.name]}
-                   if service.name in self.failpoints else {}),
-                **({"SEDA_MUTANT": self.mutant, "PYTHONPATH": str(HOOK_FOLDER)}
-                   if self.mutant else {}),
-            }
-            for service in services
-        }
+        everywhere = {}
+        if self.mutant is not None:
+            everywhere = {"SEDA_MUTANT": self.mutant, "PYTHONPATH": str(HOOK_FOLDER)}
+        armed = {name: {FAILPOINTS: text} for name, text in self.failpoints.items()}
+        return {s.name: {**everywhere, **armed.get(s.name, {})} for s in services}
 
 
 class Stage:
@@ -59,19 +65,15 @@ class Stage:
 
     @classmethod
     @asynccontextmanager
-    async def set_up(cls, folder: Path, casting: Casting) -> AsyncIterator[Self]:
+    async def set_up(cls, prepared: Path, folder: Path, casting: Casting) -> AsyncIterator[Self]:
+        """A platform with the data of `prepared`, which stays as it is."""
+        shutil.copytree(prepared, folder)
         state = StateFolder(folder)
-        state.make()
-        services = (*load_services(SERVICES_FILE), LEDGER)
-        kept = {name: text for name, text in os.environ.items() if name not in GIVEN}
-        platform = Platform(
-            services,
-            state,
-            kept,
-            say=lambda _: None,
-            added_env=casting.env(services),
-            gives_up=False,
-        )
+        services = all_services()
+        secrets = load_secrets(state, services)
+        # Nothing runs yet, so nobody's address is asked for.
+        note_migrated(back(services, admin_url="", nats_url="", secrets=secrets, state=state))
+        platform = _platform(state, services, casting)
         try:
             wiring = await platform.start(wished_ports=False)
             yield cls(platform, services, wiring)
@@ -92,14 +94,26 @@ class Stage:
     def thaw(self, name: str) -> None:
         self._signal(name, signal.SIGCONT)
 
-    def restart(self, name: str) -> None:
-        """As a deployment does: it is asked to stop, and comes back."""
+    async def restart(self, name: str) -> None:
+        """As a deployment does: it is asked to stop, and comes back. Returns when it has ended."""
         watched = self._server(name)
-        if watched is not None:
-            # Fast shutdown of PostgreSQL, lame duck of NATS.
-            os.kill(watched.server.pid or 0, signal.SIGINT)
-        elif (program := self._program(name)).pid is not None:
-            os.kill(program.pid, signal.SIGTERM)
+        pid = self._pid(name)
+        if pid is None:
+            return  # it is on its way back already
+        with suppress(ProcessLookupError):
+            # SIGINT is PostgreSQL's fast shutdown: it does not wait for its clients to leave.
+            os.kill(pid, signal.SIGTERM if watched is None else signal.SIGINT)
+        await eventually(
+            lambda: self._pid(name) != pid, timeout_seconds=BACK_SECONDS_MAX, poll_seconds=0.1
+        )
+
+    async def disarm(self) -> None:
+        """Start whoever has failpoints again without them."""
+        armed = [p for p in self._platform.programs if FAILPOINTS in p.program.env]
+        for program in armed:
+            env = {n: text for n, text in program.program.env.items() if n != FAILPOINTS}
+            program.program = replace(program.program, env=env)
+        await asyncio.gather(*(self.restart(program.program.name) for program in armed))
 
     @asynccontextmanager
     async def away(self, name: str) -> AsyncIterator[None]:
@@ -139,7 +153,7 @@ class Stage:
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         watched = self._server(name)
-        pid = self._program(name).pid if watched is None else watched.server.pid
+        pid = self._pid(name)
         if pid is None:
             return  # it is on its way back already
         with suppress(ProcessLookupError):
@@ -151,11 +165,42 @@ class Stage:
                 with suppress(ProcessLookupError):
                     os.kill(each, number)
 
+    def _pid(self, name: str) -> int | None:
+        watched = self._server(name)
+        return self._program(name).pid if watched is None else watched.server.pid
+
     def _server(self, name: str) -> Watched | None:
         return next((w for w in self._platform.servers.embedded if w.name == name), None)
 
     def _program(self, name: str) -> Supervised:
         return next(p for p in self._platform.programs if p.program.name == name)
+
+
+def all_services() -> tuple[Service, ...]:
+    return (*load_services(SERVICES_FILE), LEDGER)
+
+
+async def prepare(folder: Path) -> None:
+    """A state folder with migrated servers that do not run, to copy for each run."""
+    state = StateFolder(folder)
+    state.make()
+    platform = _platform(state, all_services(), Casting({}))
+    try:
+        await migrate_all(await platform.start_servers())
+    finally:
+        await platform.stop()
+
+
+def _platform(state: StateFolder, services: tuple[Service, ...], casting: Casting) -> Platform:
+    kept = {name: text for name, text in os.environ.items() if name not in GIVEN}
+    return Platform(
+        services,
+        state,
+        kept,
+        say=lambda _: None,
+        added_env=casting.env(services),
+        gives_up=False,
+    )
 
 
 def _children(pid: int) -> list[int]:

@@ -1,5 +1,4 @@
-"""Every event of chat becomes one entry. Only the inbox keeps a second delivery from a second one.
-"""
+"""Every event of chat becomes one entry; only the inbox keeps a second delivery from another."""
 
 from functools import partial
 
