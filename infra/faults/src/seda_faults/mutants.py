@@ -121,7 +121,7 @@ def no_sequence_lock() -> None:
     """A room's number is taken in a transaction of its own, before the change it numbers."""
     rooms = import_module("chat_realtime.rooms.operations")
     cards = import_module("chat_realtime.cards.store")
-    log = import_module("chat_realtime.log.store")
+    log: Any = import_module("chat_realtime.log.store")
     _replace(rooms, "lock_standing", lambda _: rooms.standing_of)
     _replace(cards, "lock_rooms_with_link", lambda _: _rooms_with_link)
     locked = log._APPEND
@@ -149,7 +149,7 @@ def no_sequence_lock() -> None:
 
 async def _take_numbers(tx: Any, room_id: Any, count: int) -> int | None:
     async with AsyncSession(tx.bind) as own:
-        last_seq = await own.scalar(
+        last_seq: int | None = await own.scalar(
             sqlalchemy.text(
                 "UPDATE chat.room SET last_seq = last_seq + :count WHERE id = :room_id "
                 "RETURNING last_seq"

@@ -1,5 +1,5 @@
-"""Which runs there are: scripts the correct program must pass, and mutants with the script that must
-catch each.
+"""Which runs there are: scripts the correct program must pass, and for each mutant the script that
+must catch it.
 """
 
 from dataclasses import dataclass

@@ -193,11 +193,13 @@ class LiveSocket:
         """The `ok` of the reply. Raises CommandRefused, or TimeoutError without a reply."""
         number, self._next_id = self._next_id, self._next_id + 1
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        # Where sending fails first, nobody asks the reply how it ended.
+        reply.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         content: Json = {"id": number, "op": op, "d": body or {}}
         if room is not None:
             content["room"] = room
-        await self._connection.send(json.dumps(content))
         try:
+            await self._connection.send(json.dumps(content))
             return await asyncio.wait_for(reply, REPLY_SECONDS_MAX)
         finally:
             del self._replies[number]
