@@ -62,6 +62,8 @@ def test_an_empty_tree_keeps_every_contract(root, tree) -> None:
         ("chat_realtime/rooms/domain.py", "import seda_messaging", "The domain is plain Python"),
         ("seda_contracts/base.py", "import litestar", "contracts needs msgspec"),
         ("crawler/app.py", "import seda_testkit", "never imports the test kit"),
+        ("seda_messaging/consumer.py", "import nats", "know the NATS library"),
+        ("crawler/app.py", "import nats", "know the NATS library"),
     ],
 )
 def test_a_planted_lapse_breaks_its_contract(root, tree, module, line, broken) -> None:

@@ -23,7 +23,7 @@ from seda_contracts import permissions
 from seda_contracts.events.unfurl import TrackResolved, UnfurlResolve
 from seda_contracts.live import AUTHOR_SUBJECT, room_subject, user_subject
 from seda_contracts.registry import REGISTRY, durable_name
-from seda_contracts.streams import STREAMS
+from seda_contracts.streams import BUCKETS, STREAMS
 from seda_db import Database
 from seda_db.database import async_url
 from seda_messaging import Bus, KeyValueMirror, Outbox, Subscription, run_messaging
@@ -180,7 +180,9 @@ def test_the_configuration_is_what_the_contracts_say(root: Path) -> None:
 def test_users_are_the_services_and_two_that_are_none(services) -> None:
     assert set(SERVICES) == {service.name for service in services}
     assert set(permissions.users()) == {*SERVICES, permissions.PROVISIONER, permissions.OPS}
-    assert permissions.BUCKETS == {"auth-gateway": (revocation.BUCKET,)}
+    assert [(bucket.service, bucket.name) for bucket in BUCKETS] == [
+        ("auth-gateway", revocation.BUCKET)
+    ]
 
 
 def test_no_user_has_an_empty_list_which_would_mean_everything() -> None:
@@ -382,7 +384,7 @@ async def test_restricted_services_do_their_work(
 async def use_revocations(bus: Bus) -> None:
     """Two gateways: one makes the bucket, the other watches, and both read it from the start."""
     await bus.open()
-    one, two, late = (KeyValueMirror(bus, revocation.BUCKET, ttl_seconds=960) for _ in range(3))
+    one, two, late = (KeyValueMirror(bus, revocation.BUCKET) for _ in range(3))
     await one.open()
     await two.open()
     await one.put("session", b"ended")

@@ -15,6 +15,9 @@ Kind = Literal["evt", "cmd", "state"]
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """UTC; the offset is part of the wire form."""
 
+BODY_BYTES_MAX = 262_144
+"""Facts carry ids; the largest today is below 20 KB. A bigger one is refused by every consumer."""
+
 _encoder = msgspec.json.Encoder()
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,200}")
 

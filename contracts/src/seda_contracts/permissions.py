@@ -11,6 +11,7 @@ import msgspec
 
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
 from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produced_by
+from seda_contracts.streams import BUCKETS
 
 ACCOUNT = "SEDA"
 PROVISIONER = "provisioner"
@@ -19,8 +20,6 @@ OPS = "ops"
 """Looks at streams and consumers, reads no message, changes nothing."""
 LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
 """Who speaks and listens on the live subjects."""
-BUCKETS = {"auth-gateway": ("auth_revoked",)}
-"""Key-value buckets by their only user."""
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +64,9 @@ def of_service(service: str) -> Permissions:
             f"$JS.ACK.{stream}.{durable}.>",
             f"seda.dlq.{consumer}",
         }
-    for bucket in BUCKETS.get(service, ()):
-        publish |= _bucket(bucket)
+    for bucket in BUCKETS:
+        if bucket.service == service:
+            publish |= _bucket(bucket.name)
     return Permissions(
         publish=tuple(sorted(publish)), subscribe=tuple(sorted({*live, inbox(service)}))
     )
@@ -78,13 +78,12 @@ def inbox(user: str) -> str:
 
 
 def _bucket(bucket: str) -> set[str]:
-    """Make it if it is missing, write, read and watch. A watcher is a consumer with a short life
+    """Write, read and watch; the provisioner makes it. A watcher is a consumer with a short life
     that the client makes, asks about, answers the flow control of, and deletes.
     """
     stream = f"KV_{bucket}"
     return {
         f"$KV.{bucket}.>",
-        f"$JS.API.STREAM.CREATE.{stream}",
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
         f"$JS.API.DIRECT.GET.{stream}.>",

@@ -113,11 +113,16 @@ REGISTRY = (
 class Consumer(msgspec.Struct, frozen=True, kw_only=True):
     """How patient the broker is with one durable consumer."""
 
-    ack_wait_seconds: int = 30
+    ack_wait_seconds: int = 6
+    """How long after a process died its messages go to another. Not how long work may take: a
+    consumer that lives says so every third of it.
+    """
     ack_pending_max: int = 64
+    handling_seconds_max: int = 60
+    """One try of a handler; one that takes longer hangs, and is tried again."""
 
 
-CONSUMERS = {"crawler.jobs": Consumer(ack_wait_seconds=120, ack_pending_max=16)}
+CONSUMERS = {"crawler.jobs": Consumer(handling_seconds_max=600)}
 """Only what differs from the defaults of `Consumer`."""
 
 RETIRED: tuple[str, ...] = ()

@@ -69,4 +69,32 @@ STREAMS = (
         messages_max=100_000,
     ),
     Stream(name="DLQ", subjects=("seda.dlq.>",), max_age_seconds=30 * DAY_SECONDS),
+    # The net below the dead letters: what the broker itself gave up, because every process that
+    # took it died of it. Pointers to messages, not the messages.
+    Stream(
+        name="ADVISORY",
+        subjects=(
+            "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>",
+            "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>",
+        ),
+        max_age_seconds=30 * DAY_SECONDS,
+        bytes_max=64 << 20,
+    ),
+)
+
+NETS = ("DLQ", "ADVISORY")
+"""Streams that every service needs, whatever it produces or consumes."""
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A key-value bucket of one service, whose entries go by age."""
+
+    name: str
+    service: str
+    max_age_seconds: int
+
+
+BUCKETS = (
+    # An entry outlives the longest access token a gateway may be told to give (one hour).
+    Bucket(name="auth_revoked", service="auth-gateway", max_age_seconds=3_600 + 60),
 )

@@ -1,5 +1,6 @@
 """A block commits whole or not at all, and a lost server has one name."""
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
@@ -98,6 +99,28 @@ async def test_a_connection_that_breaks_inside_a_block_is_unavailable_too(
             await admin.close()
             await tx.execute(text("SELECT 1"))
     assert await count(database, "any") == 0
+
+
+async def test_connections_that_the_server_closed_meanwhile_are_replaced_unnoticed(
+    database_url: str,
+) -> None:
+    """As after a restart: the pool is full of dead ones and nobody asks them first."""
+    database = Database(database_url, pool_size=3)
+
+    async def pid() -> int:
+        async with database.begin() as tx:
+            await tx.execute(text("SELECT pg_sleep(0.05)"))
+            return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+    before = set(await asyncio.gather(*(pid() for _ in range(3))))
+    admin = await asyncpg.connect(database_url)
+    for dead in before:
+        assert await admin.fetchval("SELECT pg_terminate_backend($1, 5000)", dead)
+    await admin.close()
+    after = set(await asyncio.gather(*(pid() for _ in range(3))))
+    assert len(before) == len(after) == 3
+    assert not before & after
+    await database.close()
 
 
 async def test_an_error_of_the_callers_own_is_not_taken_for_an_outage(database: Database) -> None:

@@ -139,37 +139,6 @@ async def test_one_key_is_handled_in_order_while_another_goes_past(
         await eventually(lambda: order == ["b1", "a1", "a2"])
 
 
-@pytest.mark.parametrize(
-    ("body", "change", "reason"),
-    [
-        (b"{", {}, "undecodable"),
-        (b"{}", {}, "undecodable"),
-        (None, {"ce-id": "not-an-id"}, "malformed_envelope"),
-        (None, {"ce-type": "unfurl.resolve.v2"}, "type_mismatch"),
-    ],
-)
-async def test_what_cannot_be_read_goes_to_the_dead_letters_and_blocks_nobody(
-    messaging: Messaging,
-    database: Database,
-    js: JetStreamContext,
-    body: bytes | None,
-    change: dict[str, str],
-    reason: str,
-) -> None:
-    async with messaging(Subscription(UnfurlResolve, records(database), consumer=CONSUMER)):
-        bad = command("bad")
-        headers = headers_of(bad, event_id=uuid4(), service="x", at=utc_now()) | change
-        await js.publish(bad.subject(), body or bad.encode(), headers=headers)
-        await publish(js, command("good"))
-        await eventually(lambda: ends_with(database, "good"))
-        await eventually(lambda: dead(js))
-    letter = await js.get_last_msg("DLQ", "seda.dlq.track-unfurl.links")
-    assert letter.headers is not None
-    assert letter.headers["seda-dead-reason"].startswith(reason)
-    assert letter.headers["seda-dead-subject"] == bad.subject()
-    assert await notes(database) == ["good"]
-
-
 async def test_a_permanent_failure_is_not_tried_again(
     messaging: Messaging, js: JetStreamContext
 ) -> None:

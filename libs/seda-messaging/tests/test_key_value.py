@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import nats as nats_client
 import pytest
-from seda_messaging import Bus, KeyValueMirror
+from seda_contracts.streams import BUCKETS
+from seda_messaging import Bus, BusUnavailable, KeyValueMirror
+from seda_messaging.provision import provision
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
+
+BUCKET = "auth_revoked"
 
 
 async def opened(broker: EmbeddedNats) -> Bus:
@@ -17,8 +22,9 @@ async def opened(broker: EmbeddedNats) -> Bus:
 
 @pytest.fixture
 async def two(fresh_nats: EmbeddedNats) -> AsyncIterator[tuple[KeyValueMirror, KeyValueMirror]]:
+    await provision(fresh_nats.url, "auth-gateway")
     buses = [await opened(fresh_nats) for _ in range(2)]
-    mirrors = [KeyValueMirror(bus, "revoked", ttl_seconds=60) for bus in buses]
+    mirrors = [KeyValueMirror(bus, BUCKET) for bus in buses]
     for mirror in mirrors:
         await mirror.open()
     yield mirrors[0], mirrors[1]
@@ -41,7 +47,7 @@ async def test_a_mirror_opened_later_reads_what_was_there(
 ) -> None:
     await two[0].put("session-1", b"now")
     bus = await opened(fresh_nats)
-    late = KeyValueMirror(bus, "revoked", ttl_seconds=60)
+    late = KeyValueMirror(bus, BUCKET)
     await late.open()
     assert late.values == {"session-1": b"now"}
     await late.close()
@@ -60,3 +66,25 @@ async def test_watching_survives_a_killed_server(
         await asyncio.wait_for(event.wait(), 10)
     await one.put("session-2", b"later")
     await eventually(lambda: other.values.get("session-2") == b"later", timeout_seconds=10)
+
+
+async def test_a_bucket_that_nobody_made_is_an_outage_that_says_what_to_do(
+    fresh_nats: EmbeddedNats,
+) -> None:
+    bus = await opened(fresh_nats)
+    with pytest.raises(BusUnavailable, match="migrate"):
+        await KeyValueMirror(bus, BUCKET).open()
+    await bus.close()
+
+
+async def test_migrating_again_gives_an_older_bucket_the_age_of_today(
+    fresh_nats: EmbeddedNats,
+) -> None:
+    """An entry that went too early would let a withdrawn token in."""
+    client = await nats_client.connect(fresh_nats.url)
+    js = client.jetstream()
+    await js.create_key_value(bucket=BUCKET, ttl=60)
+    await provision(fresh_nats.url, "auth-gateway")
+    bucket = next(bucket for bucket in BUCKETS if bucket.name == BUCKET)
+    assert (await js.stream_info(f"KV_{BUCKET}")).config.max_age == bucket.max_age_seconds
+    await client.close()

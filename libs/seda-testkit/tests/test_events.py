@@ -4,8 +4,7 @@ import nats as nats_client
 import pytest
 from nats.js.api import StreamInfo
 from seda_contracts.events.verification import VerificationApproved
-from seda_contracts.registry import REGISTRY
-from seda_messaging.consumer import durable_name
+from seda_contracts.registry import REGISTRY, durable_name
 from seda_runtime.ids import uuid7
 from seda_testkit.clock import NOON
 from seda_testkit.events import Deliveries

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -30,10 +30,10 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS_MAX,
-            pool_pre_ping=True,
             hide_parameters=True,  # errors are logged, and what people wrote must not be
             connect_args={"timeout": 5, "server_settings": {"timezone": "UTC"}},
         )
+        _replace_closed_connections(self.engine)
         _warn_of_slow_queries(self.engine)
 
     @asynccontextmanager
@@ -106,6 +106,18 @@ async def _translated() -> AsyncIterator[None]:
 def async_url(url: str) -> str:
     """`postgresql://` as people write it, for the asyncpg driver."""
     return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+def _replace_closed_connections(engine: AsyncEngine) -> None:
+    """Heal the pool after a restart of the server without asking it before every transaction: the
+    driver knows by itself that a connection was closed (`pool_pre_ping` costs an eighth of what a
+    consumer does, and finds no more of what fails in silence).
+    """
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look(connection: Any, _: Any, __: Any) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError("closed by the server")
 
 
 def _warn_of_slow_queries(engine: AsyncEngine) -> None:

@@ -4,9 +4,11 @@ State and event commit together; delivery is at least once and ordered per key; 
 happens once because its inbox row commits with it.
 """
 
-from seda_messaging.bus import Bus, BusUnavailable, KeyValueMirror
+from seda_messaging.bus import Bus
 from seda_messaging.consumer import PermanentFailure, Subscription
+from seda_messaging.errors import BusUnavailable
 from seda_messaging.inbox import Delivery, first_delivery
+from seda_messaging.key_value import KeyValueMirror
 from seda_messaging.lifespan import run_messaging
 from seda_messaging.outbox import Outbox
 

@@ -1,37 +1,49 @@
 """One connection to NATS per process, behind the few verbs the platform uses.
 
-Everything that dies silently in the client when the server restarts is re-made here: the pull
-request in flight, and every key-value watcher.
+This module, `pull`, `key_value`, `provision` and `errors` are all that know the client library (a
+check holds the rest to that), so it can be changed behind them. What dies silently in it is mended
+here too: a request in flight when the server restarts, a watcher, a connection that closes for
+good.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import nats
+import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as CoreSubscription
 from nats.errors import Error as NatsError
 from nats.errors import OutboundBufferLimitError
 from nats.js import JetStreamContext
-from nats.js.api import KeyValueConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NoKeysError
-from nats.js.kv import KeyValue
 from seda_runtime.logging import get_logger
 
-from seda_messaging.cancellation import still_wanted
+from seda_messaging.errors import (
+    BusUnavailable,
+    CredentialRefused,
+    PublishRefused,
+    unavailable,
+)
 from seda_messaging.pull import Pull
 
 log = get_logger(__name__)
 Unsubscribe = Callable[[], Awaitable[None]]
 LiveCallback = Callable[[str, bytes], None]
-CONNECT_SECONDS_MAX = 30
-REWATCH_SECONDS = 0.5
+CONNECT_SECONDS_MAX = 30.0
+ANSWER_SECONDS_MAX = 5.0
+REFUSAL_SECONDS = 60.0
+"""How long a refused permission keeps the service from being ready, after the last one."""
 
 
-class BusUnavailable(ConnectionError):
-    """NATS cannot be reached. Whatever is in the outbox leaves later."""
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker's word that it has stored a message."""
+
+    stream: str
+    sequence: int
+    is_duplicate: bool
+    """It had stored the same id before, and keeps the first only."""
 
 
 class Bus:
@@ -46,45 +58,67 @@ class Bus:
         self._nkey_seed = nkey_seed
         self._client: Client | None = None
         self._reconnected = asyncio.Event()
+        self._credential_refused = asyncio.Event()
+        self._refused_at: float | None = None
         self._closing = False
-
-    @property
-    def js(self) -> JetStreamContext:
-        """Raises BusUnavailable before `open`."""
-        return self._connection().jetstream(timeout=5)
+        self.closed = asyncio.Event()
+        """Set when the connection has ended for good without our wish; only a new process helps."""
 
     @property
     def is_connected(self) -> bool:
         return self._client is not None and self._client.is_connected
 
     async def ready(self) -> bool:
-        return self.is_connected
+        """Connected, and nothing refused lately: a refusal looks like a time-out to its caller, so
+        it has to be loud somewhere.
+        """
+        refused_at = self._refused_at
+        is_refused = refused_at is not None and time.monotonic() - refused_at < REFUSAL_SECONDS
+        return self.is_connected and not is_refused
 
     async def open(self) -> None:
-        """Connect, waiting up to 30 s for a server that starts beside us."""
-        deadline = asyncio.get_running_loop().time() + CONNECT_SECONDS_MAX
-        while True:
-            try:
-                self._client = await nats.connect(
-                    self._url,
-                    name=self._service,
-                    inbox_prefix=f"_INBOX_{self._service}".encode(),
-                    nkeys_seed_str=self._nkey_seed,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
-                    ping_interval=10,
-                    error_cb=self._on_error,
-                    reconnected_cb=self._on_reconnect,
-                    closed_cb=self._on_close,
-                    allow_reconnect=True,
-                    connect_timeout=2,
-                )
-            except (TimeoutError, OSError, NatsError) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise BusUnavailable("NATS did not answer in time") from error
-                await asyncio.sleep(0.2)
-            else:
+        """Connect, waiting up to 30 s for a server that starts beside us.
+
+        Raises CredentialRefused at once, BusUnavailable after that time.
+        """
+        self._client = client = _Client()
+        connecting = asyncio.create_task(
+            client.connect(
+                self._url,
+                name=self._service,
+                inbox_prefix=f"_INBOX_{self._service}".encode(),
+                nkeys_seed_str=self._nkey_seed,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,  # type: ignore[arg-type]  # seconds, fractions too
+                ping_interval=10,
+                connect_timeout=2,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnect,
+                reconnected_cb=self._on_reconnect,
+                closed_cb=self._on_close,
+            )
+        )
+        refused = asyncio.create_task(self._credential_refused.wait())
+        try:
+            await asyncio.wait(
+                {connecting, refused},
+                timeout=CONNECT_SECONDS_MAX,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if connecting.done():
+                connecting.result()
                 return
+        finally:
+            for task in (connecting, refused):
+                task.cancel()
+            await asyncio.gather(connecting, refused, return_exceptions=True)
+        await self.close()
+        if self._credential_refused.is_set():
+            raise CredentialRefused(
+                f"NATS refused the credential of {self._service}: NATS_NKEY_SEED is missing, or "
+                "its public key is not the one in the server's configuration"
+            )
+        raise BusUnavailable(f"NATS did not answer within {CONNECT_SECONDS_MAX:.0f} s")
 
     async def close(self) -> None:
         """Flush what is buffered and hang up; a server that is away does not hold us."""
@@ -92,7 +126,7 @@ class Bus:
         if self._client is None or self._client.is_closed:
             return
         try:
-            await asyncio.wait_for(self._client.drain(), 5)
+            await asyncio.wait_for(self._client.drain(), ANSWER_SECONDS_MAX)
         except (TimeoutError, NatsError):
             await self._client.close()
 
@@ -100,15 +134,23 @@ class Bus:
         """Set at the next reconnect. Take it before you start to wait for the server."""
         return self._reconnected
 
-    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Receipt:
         """Into JetStream, returning when the server has stored it.
 
-        Raises BusUnavailable when it did not confirm; publishing the same id again is harmless.
+        Raises BusUnavailable when it did not confirm (publishing the same id again is harmless),
+        PublishRefused for a message above the server's limit.
         """
-        try:
-            await self.js.publish(subject, payload, headers=dict(headers), timeout=5)
-        except (TimeoutError, NatsError, OSError) as error:
-            raise BusUnavailable(f"not confirmed: {type(error).__name__}") from error
+        self._check_size(payload, headers)
+        with unavailable():
+            answer = await self.jetstream().publish(subject, payload, headers=dict(headers))
+        return Receipt(
+            stream=answer.stream, sequence=answer.seq, is_duplicate=bool(answer.duplicate)
+        )
+
+    @property
+    def message_bytes_max(self) -> int:
+        """Headers and payload together, as the server told."""
+        return self._connection().max_payload
 
     async def publish_live(self, subject: str, payload: bytes) -> None:
         """To whoever listens now. Lost when nobody does; never raises for a server that is away."""
@@ -133,107 +175,71 @@ class Bus:
 
     def pull(self, stream: str, durable: str) -> Pull:
         """Messages of a durable consumer. Raises BusUnavailable before `open`."""
-        return Pull(self._connection(), stream, durable)
+        return Pull(self._connection(), stream, durable, lost=self.reconnected())
 
     async def flush(self) -> None:
         await self._connection().flush()
 
-    async def key_value(self, bucket: str, *, ttl_seconds: int) -> KeyValue:
-        """The bucket, made when it does not exist yet."""
-        try:
-            return await self.js.key_value(bucket)
-        except BucketNotFoundError:
-            return await self.js.create_key_value(KeyValueConfig(bucket=bucket, ttl=ttl_seconds))
+    def jetstream(self) -> JetStreamContext:
+        """For the modules of the port alone. Raises BusUnavailable before `open`."""
+        return self._connection().jetstream(timeout=ANSWER_SECONDS_MAX)
 
     def _connection(self) -> Client:
         if self._client is None:
             raise BusUnavailable("the bus is not open")
         return self._client
 
+    def _check_size(self, payload: bytes, headers: Mapping[str, str]) -> None:
+        """The client counts the payload alone; the server counts the headers too, and answers what
+        is above its limit by ending the connection.
+        """
+        if message_bytes(payload, headers) > self.message_bytes_max:
+            raise PublishRefused(f"bigger than the {self.message_bytes_max} bytes of the server")
+
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
-        if "permissions violation" in text.lower():
+        lowered = text.lower()
+        if "permissions violation" in lowered:
+            self._refused_at = time.monotonic()
             log.error("nats.permission_refused", detail=text[:300])
-        else:
+        elif "authorization violation" in lowered:
+            self._credential_refused.set()
+            log.error("nats.credential_refused", detail=text[:300])
+        elif self.is_connected:
             log.warning("nats.error", error=type(error).__name__, detail=text[:300])
+
+    async def _on_disconnect(self) -> None:
+        if not self._closing:
+            log.warning("nats.disconnected")
 
     async def _on_reconnect(self) -> None:
         log.info("nats.reconnected")
+        self._refused_at = None
         passed, self._reconnected = self._reconnected, asyncio.Event()
         passed.set()
 
     async def _on_close(self) -> None:
         if not self._closing:
             log.error("nats.closed")
+            self.closed.set()
 
 
-class KeyValueMirror:
-    """A key-value bucket held in memory, kept true by a watcher that outlives server restarts.
+class _Client(Client):
+    """nats-py, with the one repair that needs its inside."""
 
-    nats-py's watchers fall silent for ever after a reconnect (nats.py issue 510), so the watcher is
-    made anew each time and the bucket is read from the start.
-    """
-
-    def __init__(self, bus: Bus, bucket: str, *, ttl_seconds: int) -> None:
-        self._bus = bus
-        self._bucket = bucket
-        self._ttl_seconds = ttl_seconds
-        self._task: asyncio.Task[None] | None = None
-        self.values: dict[str, bytes] = {}
-
-    async def open(self) -> None:
-        """Returns once the bucket has been read; watching goes on in the background."""
-        store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
+    async def _process_headers(self, headers: Any) -> dict[str, str] | None:
+        """A header block that cannot be read ends nats-py's reading task without a word, and the
+        service hears nothing more. Without headers the message goes to the dead letters instead.
+        """
         try:
-            for key in await store.keys():
-                await self._read(store, key)
-        except NoKeysError:
-            pass
-        self._task = asyncio.create_task(self._follow())
+            found: dict[str, str] | None = await super()._process_headers(headers)
+        except (ValueError, IndexError):
+            log.warning("nats.headers_unreadable")
+            return None
+        return found
 
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
-    async def put(self, key: str, value: bytes) -> None:
-        """Raises BusUnavailable. The local copy holds the value at once."""
-        self.values[key] = value
-        try:
-            store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
-            await store.put(key, value)
-        except (TimeoutError, NatsError, OSError) as error:
-            raise BusUnavailable("the bucket did not confirm") from error
-
-    async def _read(self, store: KeyValue, key: str) -> None:
-        try:
-            entry = await store.get(key)
-        except KeyNotFoundError:
-            return
-        if entry.value:
-            self.values[key] = entry.value
-
-    async def _follow(self) -> None:
-        while still_wanted():
-            reconnected = self._bus.reconnected()
-            try:
-                store = await self._bus.key_value(self._bucket, ttl_seconds=self._ttl_seconds)
-                watcher = await store.watchall()
-                await self._until_reconnect(watcher, reconnected)
-                await watcher.stop()  # type: ignore[no-untyped-call]
-            except (TimeoutError, NatsError, OSError) as error:
-                log.warning("kv.watch_failed", bucket=self._bucket, error=type(error).__name__)
-            await asyncio.sleep(REWATCH_SECONDS)
-
-    async def _until_reconnect(self, watcher: Any, reconnected: asyncio.Event) -> None:
-        while still_wanted() and not reconnected.is_set():
-            try:
-                update = await watcher.updates(timeout=REWATCH_SECONDS)
-            except (TimeoutError, NatsError):
-                continue
-            if update is None:
-                continue
-            if update.operation is None and update.value:
-                self.values[update.key] = update.value
-            else:
-                self.values.pop(update.key, None)
+def message_bytes(payload: bytes, headers: Mapping[str, str]) -> int:
+    """What a message weighs on the wire, as the server counts it against `max_payload`."""
+    lines = sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+    return len("NATS/1.0\r\n") + lines + len("\r\n") + len(payload)

@@ -1,39 +1,52 @@
 """Durable pull consumers: keyed order, bounded concurrency, back-off, dead letters.
 
-The loop races its long poll against a reconnect, because a pull request in flight dies silently
-with the server. Every way out of a failure waits, so nothing here can spin.
+Every way out of a failure waits, so nothing here can spin. While a message is in hand, waiting for
+its turn or for a database that is away, the broker is told that we are still at it; so it is sent
+again only when this process has died.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from seda_contracts.base import Contract
+from seda_contracts.base import BODY_BYTES_MAX, Contract, UnsafeSubjectKeyError
 from seda_contracts.envelope import MalformedEnvelopeError, read_envelope
-from seda_contracts.registry import CONSUMERS, Consumer, durable_name
+from seda_contracts.registry import BY_TYPE, CONSUMERS, Consumer, durable_name
+from seda_db import DatabaseUnavailable
 from seda_runtime.failpoints import failpoint
 from seda_runtime.logging import get_logger
+from seda_runtime.telemetry import counter, histogram
 from sqlalchemy import Table
 
-from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.bus import Bus
 from seda_messaging.cancellation import still_wanted
+from seda_messaging.dead_letters import dead_letter
+from seda_messaging.errors import BusUnavailable
 from seda_messaging.inbox import Delivery
+from seda_messaging.pull import Message, Pull
 
 log = get_logger(__name__)
 tracer = trace.get_tracer("seda.messaging")
 _propagator = TraceContextTextMapPropagator()
+_ended = counter(
+    "seda_consumer_messages_total", "Deliveries by consumer and how they ended: done, retried, dead"
+)
+_took = histogram("seda_consumer_handling_seconds", "From delivery to the answer to the broker")
 Handler = Callable[[Any, Delivery], Awaitable[None]]
 ATTEMPTS_MAX = 8
+SERVER_DELIVERIES_MAX = 20
+"""What the broker is told. Above our own limit, so that the application always decides first."""
 BACK_OFF_SECONDS_MAX = 600
+DEPENDENCY_WAIT_SECONDS_MAX = 5.0
+IN_HAND_PER_SLOT = 4
+"""Messages held per handler that may run: the rest wait behind another of their key."""
 DRAIN_SECONDS_MAX = 10.0
 """Half of what a stopping process has before it is killed; the rest is for closing."""
 
@@ -60,11 +73,11 @@ async def consume(
     consumer = subscriptions[0].consumer
     try:
         while still_wanted():
-            reconnected = bus.reconnected()
+            pull = bus.pull(stream, durable_name(consumer))
             try:
-                await worker.pull(stream, durable_name(consumer), reconnected)
-            except (TimeoutError, NatsError, OSError, ConnectionError) as error:
-                log.warning("consumer.interrupted", consumer=consumer, error=type(error).__name__)
+                await worker.run(pull)
+            except BusUnavailable as error:
+                log.warning("consumer.interrupted", consumer=consumer, reason=str(error))
             await asyncio.sleep(0.2 + random.random() * 0.3)
     finally:
         await worker.drain()
@@ -78,157 +91,199 @@ class _Worker:
         self._inbox = inbox
         self._by_prefix = {f"seda.{s.contract.KIND}.{s.contract.TYPE}": s for s in subscriptions}
         self._name = subscriptions[0].consumer
-        self._ack_wait_seconds = CONSUMERS.get(self._name, Consumer()).ack_wait_seconds
-        self._slots = asyncio.Semaphore(subscriptions[0].concurrency)
+        self._limits = CONSUMERS.get(self._name, Consumer())
+        self._concurrency = subscriptions[0].concurrency
+        self._running = asyncio.Semaphore(self._concurrency)
+        self._in_hand_max = min(self._concurrency * IN_HAND_PER_SLOT, self._limits.ack_pending_max)
+        self._in_hand: dict[asyncio.Task[None], Message] = {}
         self._tails: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._held_up = 0
+        """Messages that wait for a dependency. While there are any, no more are asked for."""
+        self._room = asyncio.Event()
 
-    async def pull(self, stream: str, durable: str, reconnected: asyncio.Event) -> None:
-        """Take messages until the connection has been remade."""
-        pull = self._bus.pull(stream, durable)
+    async def run(self, pull: Pull) -> None:
+        """Take messages until the connection has been remade. Raises BusUnavailable."""
         await pull.open()
-        watch = asyncio.create_task(reconnected.wait())
-        coming: asyncio.Task[Msg | None] | None = None
+        beat = asyncio.create_task(self._beat(pull))
         try:
-            while still_wanted() and not reconnected.is_set():
-                await self._slots.acquire()
-                self._slots.release()
-                coming = asyncio.create_task(pull.next(self._batch()))
-                await asyncio.wait({coming, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    return
-                message = coming.result()
+            while still_wanted():
+                await self._wait_for_room(pull)
+                message = await pull.next(self._in_hand_max - len(self._in_hand))
                 if message is not None:
-                    await self._start(message)
+                    self._start(message)
         finally:
-            watch.cancel()
-            if coming is not None:
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
-            await _quietly(pull.close())
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+            await pull.close()
 
     async def drain(self) -> None:
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS_MAX)
+        if self._in_hand:
+            _, late = await asyncio.wait(self._in_hand, timeout=DRAIN_SECONDS_MAX)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _batch(self) -> int:
-        return max(1, self._slots._value)
+    async def _wait_for_room(self, pull: Pull) -> None:
+        """A new request waits until it is worth one, and until nothing is held up."""
+        while True:
+            free = self._in_hand_max - len(self._in_hand)
+            if pull.is_asking:
+                if free > 0:
+                    return
+            elif free >= max(1, self._in_hand_max // 4) and not self._held_up:
+                return
+            self._room.clear()
+            await self._room.wait()
 
-    async def _start(self, message: Msg) -> None:
-        await self._slots.acquire()
+    async def _beat(self, pull: Pull) -> None:
+        while still_wanted():
+            await asyncio.sleep(self._limits.ack_wait_seconds / 3)
+            with suppress(BusUnavailable):
+                for message in (*self._in_hand.values(), *pull.waiting):
+                    await message.in_progress()
+
+    def _start(self, message: Message) -> None:
         key = message.subject.rsplit(".", 1)[-1]
         task = asyncio.create_task(self._after(self._tails.get(key), message))
         self._tails[key] = task
-        self._tasks.add(task)
+        self._in_hand[task] = message
 
         def finished(done: asyncio.Task[None]) -> None:
-            self._slots.release()
-            self._tasks.discard(done)
+            del self._in_hand[done]
+            self._room.set()
             if self._tails.get(key) is done:
                 del self._tails[key]
 
         task.add_done_callback(finished)
 
-    async def _after(self, previous: asyncio.Task[None] | None, message: Msg) -> None:
+    async def _after(self, previous: asyncio.Task[None] | None, message: Message) -> None:
         try:
             if previous is not None:
                 await asyncio.wait({previous})
-            await self._deliver(message)
+            async with self._running:
+                await self._deliver(message)
         except asyncio.CancelledError:
             # Whoever else consumes need not wait until the broker misses the answer.
-            await _quietly(message.nak())
+            with suppress(BusUnavailable):
+                await message.nak()
             raise
-        except (TimeoutError, NatsError, OSError) as error:
+        except BusUnavailable as error:
             # The answer to the broker was lost; it will send the message again.
-            log.warning("consumer.ack_lost", consumer=self._name, error=type(error).__name__)
+            log.warning("consumer.ack_lost", consumer=self._name, reason=str(error))
 
-    async def _deliver(self, message: Msg) -> None:
-        attempt = message.metadata.num_delivered
-        headers = message.headers or {}
-        context = _propagator.extract(headers, context=Context())
+    async def _deliver(self, message: Message) -> None:
+        began = asyncio.get_running_loop().time()
+        context = _propagator.extract(message.headers, context=Context())
         subject_type = message.subject.rsplit(".", 1)[0]
         with tracer.start_as_current_span(
             f"consume {subject_type}", context=context, kind=SpanKind.CONSUMER
         ):
-            try:
-                subscription, contract, delivery = self._decode(subject_type, message, attempt)
-                failpoint("consumer.before_effect")
-                await self._handle(subscription.handler(contract, delivery), message)
-                failpoint("consumer.after_effect")
-            except PermanentFailure as failure:
-                await self._bury(message, str(failure))
-            except Exception as error:
-                log.warning("consumer.failed", consumer=self._name, attempt=attempt, exc_info=error)
-                if attempt >= ATTEMPTS_MAX:
-                    await self._bury(message, f"{type(error).__name__} after {attempt} attempts")
-                else:
-                    await message.nak(delay=back_off_seconds(attempt))
-            else:
-                await message.ack()
+            how = await self._try(message, subject_type)
+        _ended.add(1, {"consumer": self._name, "how": how})
+        _took.record(asyncio.get_running_loop().time() - began, {"consumer": self._name})
+
+    async def _try(self, message: Message, subject_type: str) -> str:
+        """Handle the message and tell the broker how it went; says the same in one word."""
+        try:
+            if message.attempt >= SERVER_DELIVERIES_MAX:
+                raise PermanentFailure(f"unfinished after {message.attempt} deliveries")
+            subscription, contract, delivery = self._decode(message, subject_type)
+            await self._handle(subscription.handler, contract, delivery)
+        except PermanentFailure as failure:
+            return await self._bury(message, str(failure))
+        except Exception as error:
+            attempt = message.attempt
+            log.warning("consumer.failed", consumer=self._name, attempt=attempt, exc_info=error)
+            if attempt >= ATTEMPTS_MAX:
+                return await self._bury(message, f"{type(error).__name__} after {attempt} attempts")
+            await message.nak(delay_seconds=back_off_seconds(attempt))
+            return "retried"
+        failpoint("consumer.after_effect")
+        await message.ack()
+        return "done"
 
     def _decode(
-        self, subject_type: str, message: Msg, attempt: int
+        self, message: Message, subject_type: str
     ) -> tuple[Subscription, Contract, Delivery]:
+        """Raises PermanentFailure with the reason, in words that can be relied on."""
         subscription = self._by_prefix.get(subject_type)
         if subscription is None:
             raise PermanentFailure("wrong_subject")
+        wanted = subscription.contract
         try:
             envelope = read_envelope(message.headers)
-            contract = subscription.contract.decode(message.data)
         except MalformedEnvelopeError as error:
             raise PermanentFailure(f"malformed_envelope: {error}") from error
+        if envelope.type != wanted.TYPE:
+            family = wanted.TYPE.rpartition(".")[0]
+            is_version = envelope.type.rpartition(".")[0] == family
+            raise PermanentFailure("unknown_version" if is_version else "type_mismatch")
+        if envelope.source not in {f"/seda/{name}" for name in BY_TYPE[wanted.TYPE].producers}:
+            raise PermanentFailure("forged_producer")
+        if len(message.body) > BODY_BYTES_MAX:
+            raise PermanentFailure(f"oversize: {len(message.body)} bytes")
+        try:
+            contract = wanted.decode(message.body)
+            is_keyed = contract.subject() == message.subject
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise PermanentFailure(f"undecodable: {error}") from error
-        if envelope.type != subscription.contract.TYPE:
-            raise PermanentFailure("type_mismatch")
+        except UnsafeSubjectKeyError as error:
+            raise PermanentFailure("unsafe_key") from error
+        if not is_keyed:
+            raise PermanentFailure("wrong_key")
         delivery = Delivery(
             event_id=envelope.event_id,
             type=envelope.type,
             subject=message.subject,
             consumer=self._name,
-            attempt=attempt,
-            headers=message.headers or {},
+            attempt=message.attempt,
+            headers=message.headers,
             inbox=self._inbox,
         )
         return subscription, contract, delivery
 
-    async def _handle(self, work: Awaitable[None], message: Msg) -> None:
-        """Run the handler, telling the broker every third of `ack_wait` that we are still at it."""
-        task = asyncio.ensure_future(work)
+    async def _handle(self, handler: Handler, contract: Contract, delivery: Delivery) -> None:
+        """Run the handler; when what it needs is away, wait and run it again.
+
+        An outage is nobody's fault: it costs no attempt, and it stops this consumer from asking for
+        more, as those would only fail too.
+        """
+        tries = 0
         try:
             while True:
-                done, _ = await asyncio.wait({task}, timeout=self._ack_wait_seconds / 3)
-                if done:
-                    task.result()
+                try:
+                    failpoint("consumer.before_effect")
+                    async with asyncio.timeout(self._limits.handling_seconds_max):
+                        await handler(contract, delivery)
+                except (DatabaseUnavailable, BusUnavailable) as error:
+                    if tries == 0:
+                        self._held_up += 1
+                        log.warning("consumer.waits", consumer=self._name, reason=str(error))
+                    tries += 1
+                    await asyncio.sleep(dependency_wait_seconds(tries))
+                else:
                     return
-                await message.in_progress()
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            if tries > 0:
+                self._held_up -= 1
+                self._room.set()
 
-    async def _bury(self, message: Msg, reason: str) -> None:
+    async def _bury(self, message: Message, reason: str) -> str:
         """Copy to the dead letters, then end the message. Without the copy it is tried again."""
-        service, purpose = self._name.split(".", 1)
-        headers = {
-            **(message.headers or {}),
-            "seda-dead-subject": message.subject,
-            "seda-dead-reason": reason.replace("\n", " ")[:300],
-            "seda-dead-sequence": str(message.metadata.sequence.stream),
-            "seda-dead-attempts": str(message.metadata.num_delivered),
-            # A dead letter is one event; burying it twice must not make two.
-            "Nats-Msg-Id": f"{self._name}:{message.metadata.sequence.stream}",
-        }
         log.error("consumer.dead_letter", consumer=self._name, reason=reason[:300])
+        letter = dead_letter(
+            message,
+            consumer=self._name,
+            reason=reason,
+            bytes_max=self._bus.message_bytes_max,
+        )
         try:
-            await self._bus.publish(f"seda.dlq.{service}.{purpose}", message.data, headers)
+            await self._bus.publish(letter.subject, letter.body, letter.headers)
         except BusUnavailable:
-            await message.nak(delay=back_off_seconds(message.metadata.num_delivered))
-        else:
-            await message.term()
+            await message.nak(delay_seconds=back_off_seconds(message.attempt))
+            return "retried"
+        await message.term()
+        return "dead"
 
 
 def back_off_seconds(attempt: int) -> float:
@@ -236,6 +291,6 @@ def back_off_seconds(attempt: int) -> float:
     return float(min(BACK_OFF_SECONDS_MAX, 2**attempt) * random.uniform(0.8, 1.2))
 
 
-async def _quietly(work: Awaitable[None]) -> None:
-    with contextlib.suppress(NatsError, OSError):  # the connection may be gone already
-        await work
+def dependency_wait_seconds(tries: int) -> float:
+    """Doubling from a quarter of a second to five, with the same spread."""
+    return float(min(DEPENDENCY_WAIT_SECONDS_MAX, 2**tries / 8) * random.uniform(0.8, 1.2))

@@ -1,6 +1,7 @@
 """Open and close a service's messaging in the right order."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,7 +31,10 @@ async def run_messaging(
     grouped = group_by_consumer(subscriptions)
     inbox = outbox.table.metadata.tables[f"{outbox.table.schema}.inbox"]
     await bus.open()
-    tasks = [asyncio.create_task(_keep("outbox", partial(outbox.relay, bus, database)))]
+    tasks = [
+        asyncio.create_task(_stop_with(bus)),
+        asyncio.create_task(_keep("outbox", partial(outbox.relay, bus, database))),
+    ]
     for name, group in grouped.items():
         stream = BY_TYPE[group[0].contract.TYPE].stream.name
         work = partial(consume, bus, inbox, stream, group)
@@ -42,6 +46,15 @@ async def run_messaging(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await bus.close()
+
+
+async def _stop_with(bus: Bus) -> None:
+    """A connection that has closed for good (a key withdrawn, a protocol error) cannot be mended
+    from inside: stop, and let the supervisor start a process with a new one.
+    """
+    await bus.closed.wait()
+    log.error("messaging.stopping", reason="the connection to NATS has closed for good")
+    signal.raise_signal(signal.SIGTERM)
 
 
 async def _keep(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -24,8 +24,9 @@ from seda_runtime.logging import get_logger
 from sqlalchemy import MetaData, event, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from seda_messaging.bus import Bus, BusUnavailable
+from seda_messaging.bus import Bus
 from seda_messaging.cancellation import still_wanted
+from seda_messaging.errors import BusUnavailable
 
 log = get_logger(__name__)
 _propagator = TraceContextTextMapPropagator()

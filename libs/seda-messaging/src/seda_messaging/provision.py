@@ -1,6 +1,7 @@
-"""Create what a service needs at the broker: its streams and durable consumers, from the contracts.
+"""Create what a service needs at the broker, from the contracts.
 
-Run by `python -m <service> migrate`, so a service brings its own ground and needs no other first.
+Streams, durable consumers and buckets. Run by `python -m <service> migrate`, so a service brings
+its own ground and needs no other first.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from nats.js.api import (
     ConsumerConfig,
     DeliverPolicy,
     DiscardPolicy,
+    KeyValueConfig,
     RetentionPolicy,
     StorageType,
     StoreCompression,
@@ -27,10 +29,19 @@ from seda_contracts.registry import (
     durable_name,
     produced_by,
 )
-from seda_contracts.streams import DUPLICATE_WINDOW_SECONDS, STREAMS, Stream
+from seda_contracts.streams import (
+    BUCKETS,
+    DUPLICATE_WINDOW_SECONDS,
+    NETS,
+    STREAMS,
+    Bucket,
+    Stream,
+)
 
-SERVER_DELIVERIES_MAX = 20
-"""Above the application's own limit of 8, so that the application always decides first."""
+from seda_messaging.consumer import SERVER_DELIVERIES_MAX
+
+NAME_IN_USE = 10058
+"""JetStream: "stream name already in use with a different configuration"."""
 
 
 async def provision(nats_url: str, service: str, *, nkey_seed: str | None = None) -> None:
@@ -52,12 +63,15 @@ async def provision(nats_url: str, service: str, *, nkey_seed: str | None = None
 
 
 async def provision_streams(js: JetStreamContext, service: str) -> None:
-    needed = {e.stream.name for e in (*produced_by(service), *consumed_by(service))} | {"DLQ"}
+    needed = {e.stream.name for e in (*produced_by(service), *consumed_by(service))} | set(NETS)
     for stream in STREAMS:
         if stream.name in needed:
             await _ensure_stream(js, stream)
     for consumer, entries in consumers_of(service).items():
         await _ensure_consumer(js, consumer, entries)
+    for bucket in BUCKETS:
+        if bucket.service == service:
+            await _ensure_bucket(js, bucket)
 
 
 def consumers_of(service: str) -> dict[str, list[Entry]]:
@@ -97,8 +111,19 @@ async def _ensure_stream(js: JetStreamContext, stream: Stream) -> None:
     try:
         await js.add_stream(config)
     except BadRequestError as error:
-        if error.err_code != 10058:  # "stream name already in use with a different configuration"
+        if error.err_code != NAME_IN_USE:
             raise
+        await js.update_stream(config)
+
+
+async def _ensure_bucket(js: JetStreamContext, bucket: Bucket) -> None:
+    try:
+        await js.create_key_value(KeyValueConfig(bucket=bucket.name, ttl=bucket.max_age_seconds))
+    except BadRequestError as error:
+        if error.err_code != NAME_IN_USE:
+            raise
+        config = (await js.stream_info(f"KV_{bucket.name}")).config
+        config.max_age = bucket.max_age_seconds
         await js.update_stream(config)
 
 

@@ -36,7 +36,7 @@ class Revocations:
         self._bus = bus
         self._staleness_seconds_max = staleness_seconds_max
         self._keep_seconds = ttl_seconds + MARGIN_SECONDS
-        self._mirror = KeyValueMirror(bus, BUCKET, ttl_seconds=self._keep_seconds)
+        self._mirror = KeyValueMirror(bus, BUCKET)
         self._connected_at = time.monotonic()
         self._pruned_at = time.monotonic()
         self._is_open = False
