@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from nats.js import JetStreamContext
@@ -12,6 +11,7 @@ from opentelemetry import trace
 from seda_contracts.events.unfurl import UnfurlResolve, link_id
 from seda_db import Database
 from seda_messaging import Outbox
+from seda_messaging.relay import Relay
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
@@ -133,14 +133,14 @@ async def test_a_relay_that_fails_in_an_unforeseen_way_is_started_again(
     js: JetStreamContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, failures = Outbox._claim, iter([RuntimeError("nobody foresaw this")])
+    real, failures = Relay._sweep, iter([RuntimeError("nobody foresaw this")])
 
-    async def fails_once(self: Outbox, database: Database) -> list[Any]:
+    async def fails_once(self: Relay) -> bool:
         for failure in failures:
             raise failure
-        return list(await real(self, database))
+        return await real(self)
 
-    monkeypatch.setattr(Outbox, "_claim", fails_once)
+    monkeypatch.setattr(Relay, "_sweep", fails_once)
     async with database.begin() as tx:
         await outbox.add(tx, command(1))
     await make_old(database, outbox)

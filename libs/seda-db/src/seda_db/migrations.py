@@ -46,14 +46,13 @@ STATEMENT_TIMEOUT = "300s"
 
 def run_env(metadata: MetaData) -> None:
     """Run the migrations Alembic was asked for, or print them as SQL when it is offline."""
-    options = _options(metadata)
     if context.is_offline_mode():
-        context.configure(dialect_name="postgresql", literal_binds=True, **options)
+        context.configure(dialect_name="postgresql", literal_binds=True, **_options(metadata))
         with context.begin_transaction():
             context.run_migrations()
         return
     url = context.config.get_main_option("sqlalchemy.url") or ""
-    asyncio.run(_run_online(url, options))
+    asyncio.run(_run_online(url, metadata))
 
 
 def upgrade(package: str, owner_url: str, revision: str = "head") -> None:
@@ -77,7 +76,8 @@ def check_drift(package: str, owner_url: str, metadata: MetaData) -> list[Any]:
             await engine.dispose()
 
     def _differences(connection: Connection) -> list[Any]:
-        migration = MigrationContext.configure(connection, opts=_options(metadata))
+        options = _options(metadata, partitions=_partitions(connection, metadata.schema))
+        migration = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(migration, metadata))
 
     return asyncio.run(compare())
@@ -131,12 +131,15 @@ def _config(package: str, owner_url: str) -> Config:
     return config
 
 
-def _options(metadata: MetaData) -> dict[str, Any]:
+def _options(metadata: MetaData, *, partitions: frozenset[str] = frozenset()) -> dict[str, Any]:
     schema = metadata.schema
 
-    def own_schema_only(name: str | None, kind: str, parents: Any) -> bool:
+    def own_names_only(name: str | None, kind: str, parents: Any) -> bool:
         del parents
-        return name == schema if kind == "schema" else True
+        if kind == "schema":
+            return name == schema
+        # Partitions come and go while the service runs; the table they make up is compared.
+        return not (kind == "table" and name in partitions)
 
     def own_objects_only(obj: Any, name: str | None, kind: str, reflected: bool, _: Any) -> bool:
         # The version table exists only in the database.
@@ -146,14 +149,22 @@ def _options(metadata: MetaData) -> dict[str, Any]:
         "target_metadata": metadata,
         "version_table_schema": schema,
         "include_schemas": True,
-        "include_name": own_schema_only,
+        "include_name": own_names_only,
         "include_object": own_objects_only,
         "compare_type": True,
         "transaction_per_migration": True,
     }
 
 
-async def _run_online(url: str, options: dict[str, Any]) -> None:
+def _partitions(connection: Connection, schema: str | None) -> frozenset[str]:
+    query = text(
+        "SELECT relname FROM pg_class "
+        "WHERE relispartition AND relkind = 'r' AND relnamespace = to_regnamespace(:schema)"
+    )
+    return frozenset(connection.execute(query, {"schema": schema}).scalars())
+
+
+async def _run_online(url: str, metadata: MetaData) -> None:
     engine = create_async_engine(async_url(url), poolclass=pool.NullPool)
     try:
         async with engine.connect() as connection:
@@ -162,16 +173,18 @@ async def _run_online(url: str, options: dict[str, Any]) -> None:
             # Two replicas may migrate at once: the second waits here, then finds nothing to do.
             await connection.execute(
                 text("SELECT pg_advisory_lock(hashtext(:schema))"),
-                {"schema": f"migrate:{options['version_table_schema']}"},
+                {"schema": f"migrate:{metadata.schema}"},
             )
             await connection.commit()
-            await connection.run_sync(_migrate, options)
+            await connection.run_sync(_migrate, metadata)
             await connection.commit()
     finally:
         await engine.dispose()
 
 
-def _migrate(connection: Connection, options: dict[str, Any]) -> None:
+def _migrate(connection: Connection, metadata: MetaData) -> None:
+    options = _options(metadata, partitions=_partitions(connection, metadata.schema))
+    connection.commit()
     context.configure(connection=connection, **options)
     with context.begin_transaction():
         context.run_migrations()

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Counter, Histogram, UpDownCounter
+from opentelemetry.metrics import _Gauge as Gauge
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -70,6 +71,11 @@ def counter(name: str, description: str) -> Counter:
 def gauge(name: str, description: str) -> UpDownCounter:
     """A level that rises and falls by what is added to it."""
     return _meter.create_up_down_counter(name, description=description)
+
+
+def reading(name: str, unit: str, description: str) -> Gauge:
+    """A level that is read off something and set, as on a dial; the last one stays."""
+    return _meter.create_gauge(name, unit=unit, description=description)
 
 
 def histogram(name: str, description: str) -> Histogram:
