@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import sqlalchemy
@@ -27,14 +26,8 @@ def mutate(name: str) -> None:
 
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in its place, and into every module that imported it already."""
-    original = getattr(owner, name)
-    changed = make(original)
-    setattr(owner, name, changed)
-    if isinstance(owner, ModuleType):
-        for module in list(sys.modules.values()):
-            if getattr(module, name, None) is original:
-                setattr(module, name, changed)
+    """Put `make(original)` in the place of `owner.name`. Raises AttributeError without one."""
+    setattr(owner, name, make(getattr(owner, name)))
 
 
 def no_inbox() -> None:
@@ -48,15 +41,20 @@ def no_inbox() -> None:
         return always_first
 
     _replace(import_module("seda_messaging.inbox"), "first_delivery", make)
+    # Where services take it from.
+    _replace(import_module("seda_messaging"), "first_delivery", make)
 
 
 def no_sweeper() -> None:
     """What the eager publisher missed stays where it is."""
 
-    async def never(*_: Any) -> None:
+    async def never(self: Any) -> None:
+        self._caught_up.set()
         await asyncio.Event().wait()
 
-    _replace(import_module("seda_messaging.outbox").Outbox, "_run_sweeper", lambda _: never)
+    relay = import_module("seda_messaging.relay").Relay
+    _replace(relay, "_run_sweeper", lambda _: never)
+    _replace(relay, "_fall_behind", lambda _: lambda self: None)
 
 
 def ack_before_commit() -> None:
@@ -101,8 +99,21 @@ def no_dedupe_id() -> None:
 
 
 def bare_nak() -> None:
-    """A failed message comes back at once, as often as the broker likes."""
-    _replace(import_module("seda_messaging.consumer"), "back_off_seconds", lambda _: lambda _: 0.0)
+    """A message that failed comes back at once, whatever is away, as often as the broker likes."""
+
+    def make(nak: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+        async def at_once(self: Any, *, delay_seconds: float = 0.0) -> None:
+            await nak(self)
+
+        return at_once
+
+    _replace(import_module("seda_messaging.pull").Message, "nak", make)
+    # The name the consumer waits for; the database's own errors stay what they are.
+    _replace(import_module("seda_messaging.consumer"), "DatabaseUnavailable", lambda _: _Never)
+
+
+class _Never(Exception):
+    """Nobody raises it."""
 
 
 def no_reconnect_handling() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from seda_db import Database
-from seda_messaging import Bus
+from seda_messaging import Bus, Outbox, run_messaging
 from seda_messaging.consumer import consume
 from seda_runtime.application import build_app
 from seda_runtime.settings import ServiceSettings, load
@@ -25,19 +25,21 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
 def create_app(settings: Settings) -> Litestar:
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
     bus = Bus(settings.nats_url, service=SERVICE, nkey_seed=settings.nats_nkey_seed)
+    outbox = Outbox(Table.metadata, service=SERVICE)
     inbox = Table.metadata.tables["ledger.inbox"]
 
     @asynccontextmanager
-    async def consuming(_: Litestar) -> AsyncIterator[None]:
-        """Without `run_messaging`, which only takes what the contracts registry declares."""
-        await bus.open()
-        consumer = asyncio.create_task(consume(bus, inbox, STREAM, subscriptions(db)))
+    async def messaging(_: Litestar) -> AsyncIterator[None]:
+        """The consumer beside `run_messaging`, which takes only what the contracts declare."""
         try:
-            yield
+            async with run_messaging(bus, outbox, db, ()):
+                consumer = asyncio.create_task(consume(bus, inbox, STREAM, subscriptions(db)))
+                try:
+                    yield
+                finally:
+                    consumer.cancel()
+                    await asyncio.gather(consumer, return_exceptions=True)
         finally:
-            consumer.cancel()
-            await asyncio.gather(consumer, return_exceptions=True)
-            await bus.close()
             await db.close()
 
     return build_app(
@@ -46,7 +48,7 @@ def create_app(settings: Settings) -> Litestar:
         description="Books every event of chat, once.",
         route_handlers=[],
         problems={},
-        lifespan=[consuming],
+        lifespan=[messaging],
         ready_checks={"database": db.ping, "nats": bus.ready},
     )
 

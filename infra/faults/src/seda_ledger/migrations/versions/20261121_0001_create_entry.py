@@ -2,7 +2,12 @@
 
 import sqlalchemy as sa
 from alembic import op
-from seda_messaging.migrations import create_messaging_tables, drop_messaging_tables
+from seda_messaging.migrations import (
+    create_messaging_tables,
+    drop_messaging_tables,
+    partition_outbox,
+    unpartition_outbox,
+)
 
 revision = "0001"
 down_revision = None
@@ -22,8 +27,10 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     create_messaging_tables(SCHEMA)
+    partition_outbox(SCHEMA)
 
 
 def downgrade() -> None:
+    unpartition_outbox(SCHEMA)
     drop_messaging_tables(SCHEMA)
     op.drop_table("entry", schema=SCHEMA)
