@@ -86,12 +86,12 @@ def publish_before_commit() -> None:
 def no_dedupe_id() -> None:
     """The broker cannot tell a second publication from a second event."""
 
-    def make(publish: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+    def make(publish: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
         async def without_id(
             self: Any, subject: str, payload: bytes, headers: Mapping[str, str]
-        ) -> None:
+        ) -> Any:
             kept = {name: text for name, text in headers.items() if name != "Nats-Msg-Id"}
-            await publish(self, subject, payload, kept)
+            return await publish(self, subject, payload, kept)
 
         return without_id
 

@@ -4,7 +4,6 @@ must catch it.
 
 from dataclasses import dataclass
 
-from seda_faults.mutants import MUTANTS
 from seda_faults.nemesis import Fault, random_faults
 from seda_faults.running import Script
 
@@ -103,10 +102,25 @@ class Trial:
     script: Script
 
 
-TRIALS = tuple(
-    Trial(mutant, OUTAGES if mutant in ("bare_nak", "no_reconnect_handling") else FAILPOINTS)
-    for mutant in MUTANTS
+def _aimed(mutant: str, *faults: Fault, **failpoints: str) -> Trial:
+    """Long and hard enough that the mutant is caught every time, and no longer."""
+    armed = {name.replace("_", "-"): text for name, text in failpoints.items()}
+    return Trial(mutant, Script("aimed", [*faults], load_seconds=8, failpoints=armed))
+
+
+TRIALS = (
+    _aimed("no_inbox", ledger="consumer.after_effect:kill:0.05"),
+    _aimed("ack_before_commit", ledger="consumer.before_effect:kill:0.05"),
+    _aimed("no_sweeper", chat_realtime="outbox.after_commit:kill:0.1"),
+    _aimed("no_dedupe_id", chat_realtime="outbox.after_publish:kill:0.1"),
+    _aimed("publish_before_commit", chat_realtime="outbox.before_commit:error:0.1"),
+    _aimed("no_sequence_lock", chat_realtime="outbox.before_commit:error:0.1"),
+    # The ledger has a backlog in hand when its database goes.
+    _aimed("bare_nak", Fault(2.0, "freeze", "ledger", 2.0), Fault(3.8, "away", "postgres", 2.0)),
+    # The request that dies is one of the last: silence outlasts the time to drain.
+    _aimed("no_reconnect_handling", Fault(6.0, "away", "nats", 1.0)),
 )
+"""Every window these aim at is one the correct program passes through under the other schedules."""
 
 
 def correct_scripts(seed: int) -> tuple[Script, ...]:

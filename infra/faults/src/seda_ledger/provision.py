@@ -4,7 +4,8 @@ import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from seda_contracts.permissions import PROVISIONER
 from seda_contracts.registry import Consumer, durable_name
-from seda_messaging.provision import SERVER_DELIVERIES_MAX, provision_streams
+from seda_messaging.consumer import SERVER_DELIVERIES_MAX
+from seda_messaging.provision import provision_streams
 from seda_runtime.settings import MigrateSettings
 
 from seda_ledger.consumers import CONSUMER, STREAM
