@@ -11,12 +11,26 @@ from seda_testkit.client import Api
 from seda_testkit.eventually import eventually
 
 PASSWORD = "lanterns-over-water-7"
+REFUSED = (" Violation - ", "authentication error", "nats.permission_refused")
+"""In the broker's log, and in a service's."""
+
+
+def refusals(running: Any) -> list[str]:
+    """A permission that is missing looks like a slow answer, so it is looked for by name."""
+    nats = next(w.server for w in running.platform.servers.embedded if w.name == "nats")
+    lines = [
+        line
+        for file in (nats.log_file, *running.state.logs.glob("*.log"))
+        for line in file.read_text(errors="replace").splitlines()
+    ]
+    return [line for line in lines if any(word in line for word in REFUSED)]
 
 
 async def test_the_main_flow_happens_from_sign_up_to_ban(running: Any) -> None:
     said: list[str] = []
     await play(running.gateway_url, running.demosites_url, say=said.append)
     assert any("ban" in line for line in said)
+    assert refusals(running) == []
 
 
 async def test_a_real_provider_without_internet_is_partial_at_once_and_invents_nothing(

@@ -1,23 +1,40 @@
 """What each service may do at the broker: read from the registry, everything else is refused.
 
 `python -m seda_contracts.permissions > infra/nats/permissions.conf`; `make generate` does it. The
-file names the variables that hold the users' public keys; it holds no key itself.
+file names the variables that hold the users' public keys; it holds no key itself. With
+`--second-key crawler` that service may log in by NATS_NKEY_CRAWLER_NEXT too, while keys change.
+
+The server holds publish and subscribe against a user's lists, but not the reply subject of a
+request: it delivers what JetStream answers wherever in the account the user asks for. So a service
+has an account of its own, which reaches the platform's streams by its imports and nothing else.
 """
 
+import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
 from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produced_by
-from seda_contracts.streams import BUCKETS
+from seda_contracts.streams import BUCKETS, NETS, STREAMS
 
 ACCOUNT = "SEDA"
+"""Holds the streams."""
+EXPORTS = (
+    '{service: "seda.>"}',
+    '{service: "$JS.ACK.>"}',
+    '{service: "$JS.API.CONSUMER.MSG.NEXT.>", response_type: stream}',
+)
+"""What other accounts of this file may import. None does that is not written here."""
 PROVISIONER = "provisioner"
 """Makes streams and durable consumers: the migration Jobs, never a serving process."""
 OPS = "ops"
-"""Looks at streams and consumers, reads no message, changes nothing."""
+"""A person who looks: at streams, consumers and messages, stored or passing. Changes nothing."""
+OPERATOR = "operator"
+"""A person who repairs: looks, gives a dead letter back to its subject, deletes it then."""
+DURABLE = ("seda.evt.>", "seda.cmd.>", "seda.state.>")
+"""What is kept in streams and may have become a dead letter."""
 LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
 """Who speaks and listens on the live subjects."""
 
@@ -27,6 +44,11 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    account: str = ACCOUNT
+
+    def imports(self) -> set[str]:
+        """What it says to the platform's account; what it also hears stays in its own."""
+        return set(self.publish) - set(self.subscribe)
 
 
 def services() -> tuple[str, ...]:
@@ -36,11 +58,12 @@ def services() -> tuple[str, ...]:
 
 
 def users() -> dict[str, Permissions]:
-    """Every user of the account: the services, then the two that are none."""
+    """Every user of the account: the services, then the three that are none."""
     return {
         **{service: of_service(service) for service in services()},
         PROVISIONER: _provisioner(),
         OPS: _ops(),
+        OPERATOR: _operator(),
     }
 
 
@@ -64,11 +87,14 @@ def of_service(service: str) -> Permissions:
             f"$JS.ACK.{stream}.{durable}.>",
             f"seda.dlq.{consumer}",
         }
-    for bucket in BUCKETS:
-        if bucket.service == service:
-            publish |= _bucket(bucket.name)
+    buckets = [bucket.name for bucket in BUCKETS if bucket.service == service]
+    for bucket in buckets:
+        publish |= _bucket(bucket)
     return Permissions(
-        publish=tuple(sorted(publish)), subscribe=tuple(sorted({*live, inbox(service)}))
+        publish=tuple(sorted(publish)),
+        subscribe=tuple(sorted({*live, inbox(service)})),
+        # The client reaches a bucket by the administration of streams, which no import carries.
+        account=ACCOUNT if buckets else service.upper().replace("-", "_"),
     )
 
 
@@ -109,7 +135,23 @@ def _provisioner() -> Permissions:
 
 
 def _ops() -> Permissions:
-    return Permissions(publish=_looking(), subscribe=(inbox(OPS),))
+    return Permissions(
+        publish=(*_looking(), *_reading()), subscribe=(*DURABLE, "seda.dlq.>", inbox(OPS))
+    )
+
+
+def _operator() -> Permissions:
+    deleting = (f"$JS.API.STREAM.MSG.DELETE.{stream}" for stream in NETS)
+    return Permissions(
+        publish=(*_looking(), *_reading(), *deleting, *DURABLE),
+        subscribe=(*DURABLE, "seda.dlq.>", inbox(OPERATOR)),
+    )
+
+
+def _reading() -> tuple[str, ...]:
+    """Stored messages of the declared streams one by one: neither a consumer nor a bucket."""
+    words = ("STREAM.MSG.GET.{0}", "DIRECT.GET.{0}", "DIRECT.GET.{0}.>")
+    return tuple(f"$JS.API.{word.format(stream.name)}" for stream in STREAMS for word in words)
 
 
 def _looking() -> tuple[str, ...]:
@@ -129,39 +171,72 @@ def key_variable(user: str) -> str:
     return f"NATS_NKEY_{user.upper().replace('-', '_')}"
 
 
-def configuration() -> str:
+def seed_variable(user: str) -> str:
+    """The variable that holds a user's private key wherever several users' are kept together."""
+    return key_variable(user).replace("NKEY", "NKEY_SEED", 1)
+
+
+def configuration(users: Mapping[str, Permissions]) -> str:
     """The part of the server's configuration that says who may do what."""
     lines = [
         "# Who may do what at the broker, deny by default. Written by `make generate` from the",
         "# contracts registry; a test compares, another tries it on a real server.",
-        "# Each $NATS_NKEY_... is the public key of a user, from the environment of the server.",
+        "# Each $NATS_NKEY_... is the public key of a user, from the environment of the server",
+        "# or from a line above this part.",
         "",
         "accounts {",
-        f"  {ACCOUNT} {{",
-        "    jetstream: enabled",
-        "    users: [",
     ]
-    for user, permissions in users().items():
-        lines += [
-            "      {",
-            f"        # {user}",
-            f"        nkey: ${key_variable(user)}",
-            "        permissions {",
-            *_allow("publish", permissions.publish),
-            *_allow("subscribe", permissions.subscribe),
-            "        }",
-            "      }",
-        ]
-    return "\n".join([*lines, "    ]", "  }", "  SYS {}", "}", "system_account: SYS", ""])
+    for account in sorted({user.account for user in users.values()}):
+        lines += _account(account, {n: u for n, u in users.items() if u.account == account})
+    return "\n".join([*lines, "  SYS {}", "}", "system_account: SYS", ""])
 
 
-def _allow(direction: str, subjects: Iterable[str]) -> list[str]:
-    return [
-        f"          {direction} {{ allow: [",
-        *(f'            "{subject}"' for subject in subjects),
-        "          ] }",
-    ]
+def _account(name: str, users: Mapping[str, Permissions]) -> Iterator[str]:
+    yield f"  {name} {{"
+    if name == ACCOUNT:
+        yield "    jetstream: enabled"
+        yield from _list("exports", EXPORTS)
+    else:
+        imports = sorted(set().union(*(user.imports() for user in users.values())))
+        yield from _list(
+            "imports",
+            (f'{{service: {{account: {ACCOUNT}, subject: "{subject}"}}}}' for subject in imports),
+        )
+    yield "    users: ["
+    for user, permissions in users.items():
+        yield "      {"
+        yield f"        # {user}"
+        yield f"        nkey: ${key_variable(user)}"
+        yield "        permissions {"
+        yield from _allow("publish", permissions.publish)
+        yield from _allow("subscribe", permissions.subscribe)
+        yield "        }"
+        yield "      }"
+    yield "    ]"
+    yield "  }"
+
+
+def _list(name: str, rows: Iterable[str]) -> Iterator[str]:
+    yield f"    {name}: ["
+    yield from (f"      {row}" for row in rows)
+    yield "    ]"
+
+
+def _allow(direction: str, subjects: Iterable[str]) -> Iterator[str]:
+    yield f"          {direction} {{ allow: ["
+    yield from (f'            "{subject}"' for subject in subjects)
+    yield "          ] }"
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="seda_contracts.permissions", description=__doc__)
+    parser.add_argument("--second-key", metavar="USER", choices=users(), help="one user, two keys")
+    user = parser.parse_args(arguments).second_key
+    everybody = users()
+    if user is not None:
+        everybody[f"{user}-next"] = everybody[user]
+    sys.stdout.write(configuration(everybody))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(configuration())
+    main(sys.argv[1:])

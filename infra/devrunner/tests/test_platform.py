@@ -15,15 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nats as nats_client
 import pytest
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from seda_contracts.permissions import seed_variable, users
+from seda_devrunner.broker import guarded_nats
+from seda_devrunner.checkout import ROOT
+from seda_messaging.broker_keys import new_seed
+from seda_messaging.provision import provision_streams
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
 
+PERMISSIONS = ROOT / "infra/nats/permissions.conf"
+DURABLE = "track-unfurl_links"
+
 SERVICE = """
-import http.server, os, pathlib, sys
+import http.server, json, os, pathlib, sys
 
 notes = pathlib.Path(os.environ["NOTES_FOLDER"])
+logins = {name: value for name, value in os.environ.items() if name.startswith("NATS_NKEY_")}
+(notes / f"{__package__}.{sys.argv[1]}.json").write_text(json.dumps(logins))
 if sys.argv[1] == "migrate":
     with (notes / "migrated").open("a") as file:
         file.write(f"{__package__} {os.environ['DATABASE_OWNER_URL'].split('@')[0]}\\n")
@@ -76,7 +89,7 @@ class Miniature:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("DATABASE_URL", "NATS_URL")
+            if name not in ("DATABASE_URL", "NATS_URL") and not name.startswith("NATS_NKEY_")
         }
         self.env = inherited | {"PYTHONPATH": str(folder), "NOTES_FOLDER": str(folder)}
 
@@ -90,6 +103,15 @@ class Miniature:
         )
         assert finished.returncode == expect, finished.stdout + finished.stderr
         return finished.stdout
+
+    def logins(self, package: str, word: str) -> dict[str, str]:
+        """The broker's keys in the environment of one program."""
+        found: dict[str, str] = json.loads((self.folder / f"{package}.{word}.json").read_text())
+        return found
+
+    def facts(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.state / name).read_text())
+        return found
 
     def rows(self) -> dict[str, dict[str, Any]]:
         finished = subprocess.run(
@@ -129,7 +151,7 @@ async def test_a_second_start_says_where_the_first_runs_and_skips_migrations(
     miniature: Miniature,
 ) -> None:
     miniature.run("up", "--detach", "--no-seed")
-    url = json.loads((miniature.state / "run.json").read_text())["gateway_url"]
+    url = miniature.facts("run.json")["gateway_url"]
     for word in ("--no-seed", "--detach"):
         refused = miniature.run("up", word, expect=1)
         assert "already runs here, as process" in refused
@@ -218,9 +240,84 @@ async def test_servers_that_are_given_are_used_and_left_alone(
     miniature.env |= {"DATABASE_URL": postgres.admin_url, "NATS_URL": nats.url}
     miniature.run("up", "--detach", "--no-seed")
     assert set(miniature.rows()) == {"demosites", "chat-realtime", "auth-gateway"}
+    assert miniature.logins("small_chat", "serve") == {}, "this broker knows no users"
     miniature.run("stop")
     assert postgres.is_running()
     assert nats.is_running()
+
+
+async def test_each_program_holds_its_own_key_of_the_broker_and_no_other(
+    miniature: Miniature,
+) -> None:
+    miniature.env |= {"NATS_NKEY_SEED": "the person's own", "NATS_NKEY_SEED_CRAWLER": "another's"}
+    miniature.run("up", "--detach", "--no-seed")
+    seeds = miniature.facts("secrets.json")["nkey_seeds"]
+    assert (miniature.state / "secrets.json").stat().st_mode & 0o077 == 0
+    assert set(seeds) == set(users())
+    assert miniature.logins("small_gateway", "serve") == {"NATS_NKEY_SEED": seeds["auth-gateway"]}
+    assert miniature.logins("small_chat", "serve") == {"NATS_NKEY_SEED": seeds["chat-realtime"]}
+    assert miniature.logins("small_chat", "migrate") == {"NATS_NKEY_SEED": seeds["provisioner"]}
+    assert miniature.facts("run.json")["nats_operator_seed"] == seeds["operator"]
+
+
+async def test_the_embedded_broker_is_closed_and_stays_so_when_it_was_killed(
+    miniature: Miniature,
+) -> None:
+    miniature.run("up", "--detach", "--no-seed")
+    killed = miniature.rows()["nats"]
+    os.kill(killed["pid"], signal.SIGKILL)
+    await eventually(lambda: miniature.rows()["nats"]["pid"] not in (killed["pid"], None))
+    assert PERMISSIONS.read_text() in (miniature.state / "nats/nats.conf").read_text()
+    seeds = miniature.facts("secrets.json")["nkey_seeds"]
+    assert await may_enter(killed["url"], seeds["crawler"])
+    assert not await may_enter(killed["url"], None)
+    assert not await may_enter(killed["url"], new_seed())
+
+
+async def may_enter(url: str, seed: str | None) -> bool:
+    client = Client()
+    try:
+        await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False)
+    except NatsError as refusal:
+        return "authorization violation" not in str(refusal).lower()
+    finally:
+        await client.close()
+    return True
+
+
+async def test_a_given_broker_with_users_gets_the_keys_it_was_given_with(
+    miniature: Miniature,
+) -> None:
+    seeds = {user: new_seed() for user in users()}
+    with guarded_nats(miniature.folder / "theirs", users(), seeds) as nats:
+        miniature.env |= {"NATS_URL": nats.url}
+        miniature.env |= {seed_variable(user): seed for user, seed in seeds.items()}
+        miniature.run("up", "--detach", "--no-seed")
+        assert miniature.logins("small_chat", "serve") == {"NATS_NKEY_SEED": seeds["chat-realtime"]}
+        assert miniature.logins("small_chat", "migrate") == {"NATS_NKEY_SEED": seeds["provisioner"]}
+        assert miniature.facts("run.json")["nats_operator_seed"] == seeds["operator"]
+
+
+async def test_streams_from_before_there_were_users_are_carried_over(tmp_path: Path) -> None:
+    """With what was not consumed yet: a queue holds work that no outbox would send again."""
+    subject = "seda.cmd.unfurl.resolve.v1.a"
+    with EmbeddedNats(tmp_path) as open_to_all:
+        client = await nats_client.connect(open_to_all.url)
+        await provision_streams(client.jetstream(), "track-unfurl")
+        for _ in range(3):
+            await client.jetstream().publish(subject, b"{}")
+        first = await client.jetstream().pull_subscribe_bind(DURABLE, "CMD_UNFURL")
+        await (await first.fetch(1))[0].ack_sync()
+        await client.close()
+    seeds = {user: new_seed() for user in users()}
+    for _ in ("the first start", "every later one"):
+        with guarded_nats(tmp_path, users(), seeds) as closed:
+            client = await nats_client.connect(
+                closed.url, nkeys_seed_str=seeds["ops"], inbox_prefix=b"_INBOX_ops"
+            )
+            there = await client.jetstream().consumer_info("CMD_UNFURL", DURABLE)
+            assert (there.num_pending, there.delivered.stream_seq) == (2, 1)
+            await client.close()
 
 
 async def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:

@@ -88,3 +88,29 @@ async def test_migrating_again_gives_an_older_bucket_the_age_of_today(
     bucket = next(bucket for bucket in BUCKETS if bucket.name == BUCKET)
     assert (await js.stream_info(f"KV_{BUCKET}")).config.max_age == bucket.max_age_seconds
     await client.close()
+
+
+async def test_connections_that_come_and_go_leave_no_watchers_behind(
+    two: tuple[KeyValueMirror, KeyValueMirror], fresh_nats: EmbeddedNats
+) -> None:
+    """Each new watcher is a consumer at the broker; old ones would pile up there."""
+    one, other = two
+    client = await nats_client.connect(fresh_nats.url)
+    js = client.jetstream()
+
+    async def watchers() -> int:
+        return int((await js.stream_info(f"KV_{BUCKET}")).state.consumer_count)
+
+    await eventually(watchers)
+    for number in range(4):
+        back = one._bus.reconnected()
+        await one._bus._connection().force_reconnect()
+        await asyncio.wait_for(back.wait(), 10)
+        await other.put(f"session-{number}", b"now")
+        await eventually(lambda: f"session-{number}" in one.values, timeout_seconds=10)  # noqa: B023
+
+    async def are_two() -> bool:
+        return await watchers() == 2
+
+    await eventually(are_two, timeout_seconds=15)
+    await client.close()

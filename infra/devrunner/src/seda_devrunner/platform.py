@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from seda_contracts.permissions import Permissions, users
 from seda_testkit.provision import provision
 
 from seda_devrunner.checkout import Service, StateFolder, load_secrets
@@ -22,7 +23,9 @@ Say = Callable[[str], None]
 class Platform:
     """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way.
 
-    `added_env` is for one program each, by name. `gives_up` is `Supervised`'s.
+    `extra_broker_users` are let in beside those of the contracts, for a test that must look where
+    no service may; `servers.nkey_seeds` has their keys. `added_env` is for one program each, by
+    name. `gives_up` is `Supervised`'s.
     """
 
     def __init__(
@@ -32,17 +35,26 @@ class Platform:
         env: Mapping[str, str],
         *,
         say: Say,
+        extra_broker_users: Mapping[str, Permissions] | None = None,
         added_env: Mapping[str, Mapping[str, str]] | None = None,
         gives_up: bool = True,
     ) -> None:
+        broker_users = users() | dict(extra_broker_users or {})
         self._services = services
         self._state = state
+        self._secrets = load_secrets(state, services, broker_users)
         self._say = say
         self._added_env = added_env or {}
         self._gives_up = gives_up
         self._started_at = time.monotonic()
         self.logs = LogBook(state.logs)
-        self.servers = Servers(state, env, self.logs)
+        self.servers = Servers(
+            state,
+            env,
+            self.logs,
+            broker_users=broker_users,
+            nkey_seeds=self._secrets.nkey_seeds,
+        )
         self.programs: list[Supervised] = []
 
     async def start(self, *, wished_ports: bool = True) -> Wiring:
@@ -81,19 +93,21 @@ class Platform:
     async def start_servers(self) -> Backing:
         """Only what holds data, with its roles and schemas."""
         services = self._services
-        secrets = load_secrets(self._state, services)
         if self.servers.embedded:
             self._say("starting " + " and ".join(w.name for w in self.servers.embedded))
         self.servers.start()
         self.servers.watch()
         await provision(
-            self.servers.admin_url, [service.schema for service in services], secrets.passwords
+            self.servers.admin_url,
+            [service.schema for service in services],
+            self._secrets.passwords,
         )
         return back(
             services,
             admin_url=self.servers.admin_url,
             nats_url=self.servers.nats_url,
-            secrets=secrets,
+            nkey_seeds=self.servers.nkey_seeds,
+            secrets=self._secrets,
             state=self._state,
         )
 

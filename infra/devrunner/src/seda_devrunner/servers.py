@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from seda_contracts.permissions import Permissions
+from seda_messaging.broker_keys import kept_seeds
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
 
+from seda_devrunner.broker import guarded_nats
 from seda_devrunner.checkout import StateFolder
 from seda_devrunner.logbook import LogBook
 
@@ -31,9 +34,22 @@ class Watched:
 
 
 class Servers:
-    """Start order: PostgreSQL, NATS; the other way round when they stop."""
+    """Start order: PostgreSQL, NATS; the other way round when they stop.
 
-    def __init__(self, state: StateFolder, env: Mapping[str, str], logs: LogBook) -> None:
+    `nkey_seeds` holds the private keys of the broker's users, by user: those of the state folder
+    for the embedded one; for a given one what NATS_NKEY_SEED_<USER> says, nothing at a broker
+    that knows no users.
+    """
+
+    def __init__(
+        self,
+        state: StateFolder,
+        env: Mapping[str, str],
+        logs: LogBook,
+        *,
+        broker_users: Mapping[str, Permissions],
+        nkey_seeds: Mapping[str, str],
+    ) -> None:
         self._given_database_url = env.get("DATABASE_URL", "")
         self._given_nats_url = env.get("NATS_URL", "")
         self._logs = logs
@@ -42,8 +58,12 @@ class Servers:
         if not self._given_database_url:
             postgres = EmbeddedPostgres(state.path / "postgres", durable=True)
             self.embedded.append(Watched("postgres", postgres))
-        if not self._given_nats_url:
-            self.embedded.append(Watched("nats", EmbeddedNats(state.path / "nats")))
+        self.nkey_seeds = nkey_seeds
+        if self._given_nats_url:
+            self.nkey_seeds = kept_seeds(env, broker_users)
+        else:
+            nats = guarded_nats(state.path / "nats", broker_users, nkey_seeds)
+            self.embedded.append(Watched("nats", nats))
 
     @property
     def admin_url(self) -> str:

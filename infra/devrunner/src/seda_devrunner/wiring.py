@@ -2,8 +2,10 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from seda_contracts.permissions import PROVISIONER
 from seda_demosites import HOSTS, resolver_override
 from seda_testkit.ports import free_port
 from seda_testkit.provision import RoleUrls, role_urls
@@ -39,6 +41,8 @@ class Backing:
     services: tuple[Service, ...]
     databases: dict[str, RoleUrls]
     nats_url: str
+    nkey_seeds: Mapping[str, str]
+    """The private keys of the broker's users, by user; empty where it knows none."""
     secrets: Secrets
     state: StateFolder
 
@@ -77,6 +81,7 @@ def back(
     *,
     admin_url: str,
     nats_url: str,
+    nkey_seeds: Mapping[str, str],
     secrets: Secrets,
     state: StateFolder,
 ) -> Backing:
@@ -84,7 +89,7 @@ def back(
         service.name: role_urls(admin_url, service.schema, secrets.passwords)
         for service in services
     }
-    return Backing(services, databases, nats_url, secrets, state)
+    return Backing(services, databases, nats_url, nkey_seeds, secrets, state)
 
 
 def wire(backing: Backing, *, wished_ports: bool) -> Wiring:
@@ -113,7 +118,7 @@ def demosites_program(wiring: Wiring) -> Program:
         url=wiring.demosites_url,
         ready_url=f"{wiring.demosites_url}/robots.txt",
         ready_host=HOSTS[0],
-        env=dict(os.environ),
+        env=_inherited(),
     )
 
 
@@ -128,9 +133,13 @@ def service_program(service: Service, wiring: Wiring) -> Program:
 
 
 def migrate_environment(service: Service, backing: Backing) -> dict[str, str]:
-    """Only this one knows the owner's login; a serving process never does."""
-    owner_url = backing.databases[service.name].owner_url
-    return dict(os.environ) | {"DATABASE_OWNER_URL": owner_url, "NATS_URL": backing.nats_url}
+    """Only this one knows the owner's login and the provisioner's key; a serving process never
+    does.
+    """
+    return _inherited() | {
+        "DATABASE_OWNER_URL": backing.databases[service.name].owner_url,
+        **_broker_login(backing, PROVISIONER),
+    }
 
 
 def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
@@ -142,8 +151,8 @@ def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
         "PORT": str(ports.http),
         "METRICS_PORT": str(ports.metrics),
         "DATABASE_URL": wiring.backing.databases[service.name].app_url,
-        "NATS_URL": wiring.backing.nats_url,
         "GATEWAY_URL": wiring.gateway_url,
+        **_broker_login(wiring.backing, service.name),
     }
     socket_port = wiring.ports["chat-realtime"].socket
     match service.name:
@@ -163,8 +172,23 @@ def service_environment(service: Service, wiring: Wiring) -> dict[str, str]:
         case "track-unfurl" | "crawler":
             override = resolver_override(wiring.demosites_port)
             env["FETCH_RESOLVER_OVERRIDE"] = json.dumps(override)
-    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_OWNER_URL"}
-    return DEVELOPMENT_LIMITS | kept | env
+    return DEVELOPMENT_LIMITS | _inherited() | env
+
+
+def _inherited() -> dict[str, str]:
+    """The person's environment without the logins of others that it may hold."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "DATABASE_OWNER_URL" and not name.startswith("NATS_NKEY_")
+    }
+
+
+def _broker_login(backing: Backing, user: str) -> dict[str, str]:
+    login = {"NATS_URL": backing.nats_url}
+    if user in backing.nkey_seeds:
+        login["NATS_NKEY_SEED"] = backing.nkey_seeds[user]
+    return login
 
 
 def _browser_origins(wiring: Wiring) -> tuple[str, ...]:

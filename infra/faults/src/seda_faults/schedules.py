@@ -19,13 +19,14 @@ SERVICES = (
 
 FAILPOINTS = Script(
     name="failpoints",
-    load_seconds=14,
+    load_seconds=16,
     faults=[],
     failpoints={
         "chat-realtime": "outbox.before_commit:error:0.05,outbox.after_commit:kill:0.02,"
-        "outbox.after_publish:kill:0.02,consumer.after_effect:kill:0.02",
-        "ledger": "consumer.before_effect:kill:0.01,inbox.recorded:kill:0.01,"
-        "consumer.after_effect:kill:0.01",
+        "outbox.after_publish:kill:0.02,consumer.after_effect:kill:0.03",
+        "ledger": "consumer.before_effect:kill:0.02,inbox.recorded:kill:0.02,"
+        "consumer.after_effect:kill:0.02",
+        "track-unfurl": "consumer.after_effect:kill:0.02,outbox.after_publish:kill:0.05",
     },
 )
 """The windows of a millisecond between a row, its commit, its publication and its mark."""

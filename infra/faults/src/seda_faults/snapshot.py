@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 from nats.aio.client import Client
 from seda_contracts.registry import BY_TYPE, REGISTRY, durable_name
-from seda_contracts.streams import STREAMS, Stream
+from seda_contracts.streams import NETS, STREAMS, Stream
 from seda_devrunner.checkout import Service
 
 PAGE_MESSAGES = 1_000
@@ -117,10 +117,7 @@ class Reader:
             log=await self._log(),
             heads=await self.heads(),
             waiting=await self.waiting(),
-            dead_letters=[
-                f"{headers.get('seda-dead-subject')}: {headers.get('seda-dead-reason')}"
-                for headers in streams["DLQ"]
-            ],
+            dead_letters=_dead_letters(streams),
             stored=await self._operations(),
         )
 
@@ -148,7 +145,7 @@ class Reader:
         events = [event for rows in outboxes.values() for event in rows]
         flows = []
         for stream in STREAMS:
-            if stream.name not in streams or stream.name == "DLQ":
+            if stream.name not in streams or stream.name in NETS:
                 continue
             own = [event for event in events if _stream_of(event) == stream]
             if stream.latest_only:
@@ -271,6 +268,16 @@ class Reader:
                     return found
         finally:
             await subscription.unsubscribe()
+
+
+def _dead_letters(streams: dict[str, list[dict[str, str]]]) -> list[str]:
+    """What a consumer buried, and what the broker gave up on before one could."""
+    buried = [
+        f"{headers.get('seda-dead-subject')}: {headers.get('seda-dead-reason')}"
+        for headers in streams["DLQ"]
+    ]
+    subjects = [headers["subject"] for headers in streams["ADVISORY"]]
+    return buried + [subject for subject in subjects if ".MAX_DELIVERIES." in subject]
 
 
 def _stream_of(event: Event) -> Stream:

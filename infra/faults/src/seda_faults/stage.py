@@ -14,6 +14,7 @@ from typing import Self
 
 import asyncpg
 import nats
+from seda_contracts.permissions import OPS
 from seda_devrunner.checkout import (
     ROOT,
     SERVICES_FILE,
@@ -31,6 +32,7 @@ from seda_testkit.eventually import eventually
 from seda_testkit.provision import DATABASE, in_database
 
 from seda_faults.snapshot import Reader
+from seda_ledger.provision import BROKER_USER
 
 HOOK_FOLDER = ROOT / "infra" / "faults" / "hook"
 LEDGER = Service("ledger", "seda_ledger", "ledger", port=0, metrics_port=0)
@@ -70,10 +72,12 @@ class Stage:
         shutil.copytree(prepared, folder)
         state = StateFolder(folder)
         services = all_services()
-        secrets = load_secrets(state, services)
-        # Nothing runs yet, so nobody's address is asked for.
-        note_migrated(back(services, admin_url="", nats_url="", secrets=secrets, state=state))
         platform = _platform(state, services, casting)
+        # Nothing runs yet, so nobody's address is asked for.
+        secrets = load_secrets(state, services, ())
+        note_migrated(
+            back(services, admin_url="", nats_url="", nkey_seeds={}, secrets=secrets, state=state)
+        )
         try:
             wiring = await platform.start(wished_ports=False)
             yield cls(platform, services, wiring)
@@ -140,7 +144,12 @@ class Stage:
     async def reader(self) -> AsyncIterator[Reader]:
         url = in_database(self._platform.servers.admin_url, DATABASE)
         database = await asyncpg.connect(url)
-        broker = await nats.connect(self.wiring.backing.nats_url, connect_timeout=5)
+        broker = await nats.connect(
+            self.wiring.backing.nats_url,
+            inbox_prefix=f"_INBOX_{OPS}".encode(),
+            nkeys_seed_str=self.wiring.backing.nkey_seeds[OPS],
+            connect_timeout=5,
+        )
         try:
             yield Reader(database, broker, self._services)
         finally:
@@ -198,6 +207,7 @@ def _platform(state: StateFolder, services: tuple[Service, ...], casting: Castin
         state,
         kept,
         say=lambda _: None,
+        extra_broker_users={LEDGER.name: BROKER_USER},
         added_env=casting.env(services),
         gives_up=False,
     )

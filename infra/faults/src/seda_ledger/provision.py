@@ -1,8 +1,8 @@
-"""The ledger's own durable consumer: the contracts registry lists only what production runs."""
+"""The ledger's own durable consumer and broker user: the registry lists only what production runs."""
 
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from seda_contracts.permissions import PROVISIONER
+from seda_contracts.permissions import PROVISIONER, Permissions, inbox
 from seda_contracts.registry import Consumer, durable_name
 from seda_messaging.consumer import SERVER_DELIVERIES_MAX
 from seda_messaging.provision import provision_streams
@@ -11,6 +11,17 @@ from seda_runtime.settings import MigrateSettings
 from seda_ledger.consumers import CONSUMER, STREAM
 
 PRODUCER = "chat-realtime"
+DURABLE = durable_name(CONSUMER)
+BROKER_USER = Permissions(
+    publish=(
+        f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{DURABLE}",
+        f"$JS.ACK.{STREAM}.{DURABLE}.>",
+        f"seda.dlq.{CONSUMER}",
+    ),
+    subscribe=(inbox("ledger"),),
+    account="LEDGER",
+)
+"""What the contracts would print for it, were it of the registry."""
 
 
 async def provision(settings: MigrateSettings) -> None:
@@ -29,7 +40,7 @@ async def provision(settings: MigrateSettings) -> None:
         await js.add_consumer(
             STREAM,
             ConsumerConfig(
-                durable_name=durable_name(CONSUMER),
+                durable_name=DURABLE,
                 deliver_policy=DeliverPolicy.ALL,
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=limits.ack_wait_seconds,

@@ -1,19 +1,24 @@
 """A key-value bucket held in memory, kept true across restarts of the server."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from nats.errors import Error as NatsError
-from nats.js.errors import KeyNotFoundError, NoKeysError, NotFoundError
+from nats.js.errors import NotFoundError
 from nats.js.kv import KeyValue
 from seda_runtime.logging import get_logger
 
-from seda_messaging.bus import Bus
+from seda_messaging.bus import ANSWER_SECONDS_MAX, Bus
 from seda_messaging.cancellation import still_wanted
 from seda_messaging.errors import BusUnavailable, unavailable
 
 log = get_logger(__name__)
 REWATCH_SECONDS = 0.5
+ABANDONED_SECONDS = 5.0
+"""After this the broker forgets a watcher that nobody listens to. The client's own default is five
+minutes, in which a flapping connection piles them up.
+"""
 
 
 class KeyValueMirror:
@@ -35,13 +40,11 @@ class KeyValueMirror:
         Raises BusUnavailable, also when nobody has made the bucket.
         """
         with unavailable():
-            store = await self._store()
-            try:
-                for key in await store.keys():
-                    await self._read(store, key)
-            except NoKeysError:
-                pass
-        self._task = asyncio.create_task(self._follow())
+            reconnected = self._bus.reconnected()
+            watcher = await self._watch()
+            while (update := await watcher.updates(timeout=ANSWER_SECONDS_MAX)) is not None:
+                self._apply(update)
+        self._task = asyncio.create_task(self._follow(watcher, reconnected))
 
     async def close(self) -> None:
         if self._task is not None:
@@ -60,34 +63,35 @@ class KeyValueMirror:
         except NotFoundError as error:
             raise BusUnavailable(f"there is no bucket {self._bucket}: run `migrate`") from error
 
-    async def _read(self, store: KeyValue, key: str) -> None:
-        try:
-            entry = await store.get(key)
-        except KeyNotFoundError:
-            return
-        if entry.value:
-            self.values[key] = entry.value
+    async def _watch(self) -> Any:
+        """A watcher that first tells everything the bucket holds, then None, then each change."""
+        store = await self._store()
+        return await store.watchall(inactive_threshold=ABANDONED_SECONDS)
 
-    async def _follow(self) -> None:
+    async def _follow(self, watcher: Any, reconnected: asyncio.Event) -> None:
         while still_wanted():
+            if not reconnected.is_set():
+                with suppress(TimeoutError, NatsError):
+                    self._apply(await watcher.updates(timeout=REWATCH_SECONDS))
+                continue
+            with suppress(NatsError):  # it may have ended with the connection
+                await watcher.stop()
+            watcher, reconnected = await self._watch_again()
+
+    async def _watch_again(self) -> tuple[Any, asyncio.Event]:
+        while True:
             reconnected = self._bus.reconnected()
             try:
-                watcher = await (await self._store()).watchall()
-                await self._until_reconnect(watcher, reconnected)
-                await watcher.stop()  # type: ignore[no-untyped-call]
+                return await self._watch(), reconnected
             except (TimeoutError, NatsError, OSError) as error:
                 log.warning("kv.watch_failed", bucket=self._bucket, error=type(error).__name__)
-            await asyncio.sleep(REWATCH_SECONDS)
+                await asyncio.sleep(REWATCH_SECONDS)
 
-    async def _until_reconnect(self, watcher: Any, reconnected: asyncio.Event) -> None:
-        while still_wanted() and not reconnected.is_set():
-            try:
-                update = await watcher.updates(timeout=REWATCH_SECONDS)
-            except (TimeoutError, NatsError):
-                continue
-            if update is None:
-                continue
-            if update.operation is None and update.value:
-                self.values[update.key] = update.value
-            else:
-                self.values.pop(update.key, None)
+    def _apply(self, update: KeyValue.Entry | None) -> None:
+        """A key that goes by age is not told; whoever keeps such a bucket sweeps its own memory."""
+        if update is None:
+            return
+        if update.operation is None and update.value:
+            self.values[update.key] = update.value
+        else:
+            self.values.pop(update.key, None)

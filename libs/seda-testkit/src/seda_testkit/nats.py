@@ -1,6 +1,7 @@
 """NATS with JetStream as a child process: own folder and ports, gone with its parent."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,11 +51,17 @@ class EmbeddedNats:
 
     With a `folder` streams stay there between starts; without one they are temporary. `durable`
     flushes every stored message to the disk before it is acknowledged. `extra_config` is appended
-    to the configuration (users, permissions, a websocket listener).
+    to the configuration (users, permissions, a websocket listener); the variables it names are
+    looked up in `env`, which is added to this process's own.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, durable: bool = False, extra_config: str = ""
+        self,
+        folder: Path | None = None,
+        *,
+        durable: bool = False,
+        extra_config: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._is_temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="seda-nats-"))).resolve()
@@ -61,6 +69,7 @@ class EmbeddedNats:
         self.monitor_url = ""
         self._durable = durable
         self._extra_config = extra_config
+        self._env = dict(env or {})
         self._program = find_nats()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -99,6 +108,7 @@ class EmbeddedNats:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                env=os.environ | self._env,
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS_MAX
