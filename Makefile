@@ -34,6 +34,12 @@ reset: setup ## stop, and forget all development data
 test: setup ## run the tests on two workers (s=service, lib or path)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
 
+.PHONY: faults soak
+faults: setup ## kill, freeze and restart everything under load, and prove that the suite would see a fault
+	@$(BIN)/python -m seda_faults $(if $(seed),--seed $(seed)) $(if $(only),--only $(only)) $(if $(json),--json $(json))
+soak: setup ## random faults for a long time (runs=30)
+	@$(BIN)/python -m seda_faults --soak $(or $(runs),30) $(if $(seed),--seed $(seed))
+
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
 format-check: setup

@@ -3,10 +3,13 @@
 import argparse
 import asyncio
 import json
+import os
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from seda_faults import report
@@ -60,18 +63,21 @@ def _programme(options: argparse.Namespace, seed: int) -> list[Trial]:
 
 
 async def _play(trials: list[Trial], seed: int, options: argparse.Namespace) -> list[Result]:
+    """The folder of a run that went wrong stays, with logs and data, and is named."""
     results = []
-    with tempfile.TemporaryDirectory(prefix="seda-faults-") as folder:
-        prepared = Path(folder) / "prepared"
+    folder = Path(tempfile.mkdtemp(prefix="seda-faults-"))
+    prepared = folder / "prepared"
+    try:
         await prepare(prepared)
         for number, trial in enumerate(trials):
+            stage = folder / f"{number}-{trial.mutant or trial.script.name}"
             say = print if options.verbose else lambda _: None
             for fault in trial.script.faults:
                 say(f"    {fault}")
             result = await run(
                 trial.script,
                 prepared,
-                Path(folder) / str(number),
+                stage,
                 seed=seed,
                 mutant=trial.mutant,
                 drain_seconds=options.drain_seconds,
@@ -84,9 +90,17 @@ async def _play(trials: list[Trial], seed: int, options: argparse.Namespace) -> 
                 f"{result.verdict.violations} violations, {result.seconds:.0f} s",
                 flush=True,
             )
+            if report.is_right(result):
+                shutil.rmtree(stage)
+            else:
+                print(f"     what is left of it: {stage}")
             for line in result.verdict.reasons:
                 say(f"    {line}")
             results.append(result)
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
+        with suppress(OSError):
+            os.rmdir(folder)  # unless something is left in it
     return results
 
 

@@ -104,15 +104,17 @@ class Reader:
         return dict(await self._pairs("SELECT id::text, last_seq FROM chat.room"))
 
     async def read(self) -> Snapshot:
-        outboxes = {s.schema: await self._outbox(s.schema) for s in self._services}
+        """What arrived is read before what was sent: what is still on its way then looks lost,
+        which it is by the time this is read, and never invented.
+        """
+        taken = {consumer: await self._taken(consumer) for consumer in (*INBOXED, LEDGER)}
         streams = {s.name: await self._stored(s.name) for s in STREAMS if not s.work_queue}
-        flows = [
-            *self._into_streams(outboxes, streams),
-            *await self._into_consumers(outboxes),
-            *await self._projections(),
-        ]
+        projections = await self._projections()
+        outboxes = {s.schema: await self._outbox(s.schema) for s in self._services}
+        events = [event for rows in outboxes.values() for event in rows]
+        flows = [*_into_streams(events, streams), *_into_consumers(events, taken), *projections]
         return Snapshot(
-            committed=sum(len(events) for events in outboxes.values()),
+            committed=len(events),
             flows=flows,
             log=await self._log(),
             heads=await self.heads(),
@@ -138,41 +140,15 @@ class Reader:
         )
         return [Event(**row) for row in rows]
 
-    def _into_streams(
-        self, outboxes: dict[str, list[Event]], streams: dict[str, list[dict[str, str]]]
-    ) -> list[Flow]:
-        """Facts: each once. Snapshots: one of the committed ones per subject."""
-        events = [event for rows in outboxes.values() for event in rows]
-        flows = []
-        for stream in STREAMS:
-            if stream.name not in streams or stream.name in NETS:
-                continue
-            own = [event for event in events if _stream_of(event) == stream]
-            if stream.latest_only:
-                subjects = sorted({event.subject for event in own})
-                kept = [headers["subject"] for headers in streams[stream.name]]
-                flows.append(Flow(f"outboxes → {stream.name}", subjects, kept))
-            else:
-                ids = [event.event_id for event in own]
-                kept = [headers.get("ce-id", "?") for headers in streams[stream.name]]
-                flows.append(Flow(f"outboxes → {stream.name}", ids, kept))
-        return flows
-
-    async def _into_consumers(self, outboxes: dict[str, list[Event]]) -> list[Flow]:
+    async def _taken(self, consumer: str) -> list[str]:
+        """Ids of the events that took effect."""
+        if consumer == LEDGER:
+            return await self._column("SELECT event_id::text FROM ledger.entry")
         schemas = {service.name: service.schema for service in self._services}
-        events = [event for rows in outboxes.values() for event in rows]
-        flows = []
-        for consumer in INBOXED:
-            types = {row.contract.TYPE for row in REGISTRY if consumer in row.consumers}
-            schema = schemas[consumer.partition(".")[0]]
-            taken = await self._column(
-                f"SELECT event_id::text FROM {schema}.inbox WHERE consumer = $1", consumer
-            )
-            sent = [event.event_id for event in events if event.type in types]
-            flows.append(Flow(f"outboxes → {consumer}", sent, taken))
-        booked = await self._column("SELECT event_id::text FROM ledger.entry")
-        chat = [e.event_id for e in events if _stream_of(e).name == "CHAT"]
-        return [*flows, Flow(f"outboxes → {LEDGER}", chat, booked)]
+        schema = schemas[consumer.partition(".")[0]]
+        return await self._column(
+            f"SELECT event_id::text FROM {schema}.inbox WHERE consumer = $1", consumer
+        )
 
     async def _projections(self) -> list[Flow]:
         """The same facts in the schemas of those who tell them and of those who were told."""
@@ -235,7 +211,8 @@ class Reader:
         return log
 
     async def _flow(self, name: str, source: str, arrived: str) -> Flow:
-        return Flow(name, await self._column(source), await self._column(arrived))
+        there = await self._column(arrived)
+        return Flow(name, await self._column(source), there)
 
     async def _column(self, query: str, *arguments: Any) -> list[str]:
         return [row[0] for row in await self._database.fetch(query, *arguments)]
@@ -268,6 +245,36 @@ class Reader:
                     return found
         finally:
             await subscription.unsubscribe()
+
+
+def _into_streams(events: list[Event], streams: dict[str, list[dict[str, str]]]) -> list[Flow]:
+    """Facts: each once. Snapshots: one per subject, and only of subjects somebody told of."""
+    flows = []
+    for stream in STREAMS:
+        if stream.name not in streams or stream.name in NETS:
+            continue
+        own = [event for event in events if _stream_of(event) == stream]
+        if stream.latest_only:
+            sent = sorted({event.subject for event in own})
+            kept = [headers["subject"] for headers in streams[stream.name]]
+        else:
+            sent = [event.event_id for event in own]
+            kept = [headers.get("ce-id", "?") for headers in streams[stream.name]]
+        flows.append(Flow(f"outboxes → {stream.name}", sent, kept))
+    return flows
+
+
+def _into_consumers(events: list[Event], taken: dict[str, list[str]]) -> list[Flow]:
+    flows = []
+    for consumer, ids in taken.items():
+        sent = [
+            event.event_id
+            for event in events
+            if consumer in BY_TYPE[event.type].consumers
+            or (consumer == LEDGER and _stream_of(event).name == "CHAT")
+        ]
+        flows.append(Flow(f"outboxes → {consumer}", sent, ids))
+    return flows
 
 
 def _dead_letters(streams: dict[str, list[dict[str, str]]]) -> list[str]:

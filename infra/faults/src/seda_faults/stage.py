@@ -28,11 +28,11 @@ from seda_devrunner.platform import Platform
 from seda_devrunner.servers import Watched
 from seda_devrunner.supervision import Supervised
 from seda_devrunner.wiring import Wiring, back
+from seda_ledger.provision import BROKER_USER
 from seda_testkit.eventually import eventually
 from seda_testkit.provision import DATABASE, in_database
 
 from seda_faults.snapshot import Reader
-from seda_ledger.provision import BROKER_USER
 
 HOOK_FOLDER = ROOT / "infra" / "faults" / "hook"
 LEDGER = Service("ledger", "seda_ledger", "ledger", port=0, metrics_port=0)

@@ -1,4 +1,4 @@
-"""The ledger's own durable consumer and broker user: the registry lists only what production runs."""
+"""The ledger's own consumer and broker user: the registry lists only what production runs."""
 
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
