@@ -42,6 +42,12 @@ test: setup ## run the tests on two workers (s=service, lib or path)
 node: setup ## install Node.js into .tools, for the tests of contracts in other languages
 	@sh infra/node/install.sh
 
+.PHONY: faults soak
+faults: setup ## kill, freeze and restart everything under load, and prove that the suite would see a fault
+	@$(BIN)/python -m seda_faults $(if $(seed),--seed $(seed)) $(if $(only),--only $(only)) $(if $(json),--json $(json))
+soak: setup ## random faults for a long time (runs=30)
+	@$(BIN)/python -m seda_faults --soak $(or $(runs),30) $(if $(seed),--seed $(seed))
+
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
 format-check: setup

@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=8)
+"""Longer than one publication may take; a killed process keeps nobody waiting for longer."""
 UNCONFIRMED_SECONDS_MAX = 60
 REFUSED_SECONDS_MAX = 600
 """Attempts wait 2, 4, 8 … seconds for the next, up to these."""
