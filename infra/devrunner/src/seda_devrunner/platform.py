@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from seda_contracts.permissions import Permissions, users
@@ -23,7 +24,8 @@ class Platform:
     """PostgreSQL, NATS, the demo sites and the services, in that order; stopped the other way.
 
     `extra_broker_users` are let in beside those of the contracts, for a test that must look where
-    no service may; `servers.nkey_seeds` has their keys.
+    no service may; `servers.nkey_seeds` has their keys. `added_env` is for one program each, by
+    name. `gives_up` is `Supervised`'s.
     """
 
     def __init__(
@@ -34,12 +36,16 @@ class Platform:
         *,
         say: Say,
         extra_broker_users: Mapping[str, Permissions] | None = None,
+        added_env: Mapping[str, Mapping[str, str]] | None = None,
+        gives_up: bool = True,
     ) -> None:
         broker_users = users() | dict(extra_broker_users or {})
         self._services = services
         self._state = state
         self._secrets = load_secrets(state, services, broker_users)
         self._say = say
+        self._added_env = added_env or {}
+        self._gives_up = gives_up
         self._started_at = time.monotonic()
         self.logs = LogBook(state.logs)
         self.servers = Servers(
@@ -66,7 +72,14 @@ class Platform:
         # The gateway comes first in the list and last here: the edge opens when the rest is there.
         programs = [demosites_program(wiring)]
         programs += [service_program(service, wiring) for service in reversed(backing.services)]
-        self.programs = [Supervised(program, self.logs) for program in programs]
+        self.programs = [
+            Supervised(
+                replace(program, env={**program.env, **self._added_env.get(program.name, {})}),
+                self.logs,
+                gives_up=self._gives_up,
+            )
+            for program in programs
+        ]
         self._say("starting " + ", ".join(program.name for program in programs))
         try:
             async with asyncio.TaskGroup() as starts:

@@ -23,6 +23,8 @@ class Watched:
     name: str
     server: EmbeddedPostgres | EmbeddedNats
     restarts: int = 0
+    held: bool = False
+    """Not started again while somebody wants it away."""
 
     @property
     def url(self) -> str:
@@ -98,7 +100,7 @@ class Servers:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for watched in self.embedded:
-                if not watched.server.is_running():
+                if not watched.held and not watched.server.is_running():
                     watched.restarts += 1
                     self._logs.write(watched.name, b"-- ended; starting it again")
                     watched.server.start()

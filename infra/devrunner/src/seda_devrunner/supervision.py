@@ -48,10 +48,15 @@ class Program:
 
 
 class Supervised:
-    """One running program and its history."""
+    """One running program and its history.
 
-    def __init__(self, program: Program, logs: LogBook) -> None:
+    `gives_up` is for programs that may be at fault themselves. Whoever ends them on purpose wants
+    them back at once, however often.
+    """
+
+    def __init__(self, program: Program, logs: LogBook, *, gives_up: bool = True) -> None:
         self.program = program
+        self._gives_up = gives_up
         self.state: State = "starting"
         self.restarts = 0
         self._logs = logs
@@ -152,7 +157,8 @@ class Supervised:
                 self._logs.write(self.program.name, b"-- ends again and again; not started again")
                 return
             self.state = "waiting"
-            turn = min(len(self._exits), len(RESTART_DELAYS_SECONDS)) - 1
+            exits = len(self._exits) if self._gives_up else 1
+            turn = min(exits, len(RESTART_DELAYS_SECONDS)) - 1
             await asyncio.sleep(RESTART_DELAYS_SECONDS[turn])
             self.restarts += 1
             process = self._process = await self._launch()
@@ -164,7 +170,7 @@ class Supervised:
 
     def _is_crash_looping(self) -> bool:
         full = len(self._exits) == CRASH_LOOP_EXITS
-        return full and self._exits[-1] - self._exits[0] < CRASH_LOOP_SECONDS
+        return self._gives_up and full and self._exits[-1] - self._exits[0] < CRASH_LOOP_SECONDS
 
     @staticmethod
     def _kill_group(group: int) -> None:

@@ -167,6 +167,8 @@ class Relay:
     async def _send(self, rows: Sequence[Row], path: Path) -> Outcome:
         """Publish, and write down what became of each row; also when broken off on the way."""
         outcome = Outcome()
+        if not rows:
+            return outcome
         try:
             await self._publish(rows, outcome)
         finally:

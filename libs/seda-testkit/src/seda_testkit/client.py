@@ -157,20 +157,32 @@ class LiveSocket:
         self._arrived = asyncio.Condition()
         self.frames: list[Frame] = []
         self.close_code: int | None = None
+        self.greeted: Json = {}
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, *, ticket: str | None = None, token: str | None = None
+        cls,
+        url: str,
+        *,
+        ticket: str | None = None,
+        token: str | None = None,
+        resume: Json | None = None,
     ) -> AsyncIterator["LiveSocket"]:
-        """Greets with a ticket of the gateway or an access token. Raises CommandRefused."""
+        """Greets with a ticket of the gateway or an access token. Raises CommandRefused.
+
+        `resume` maps rooms to the `ep` and `seq` from which to go on; `greeted` says what came of
+        it.
+        """
         async with connect(url, subprotocols=[SUBPROTOCOL], proxy=None) as connection:
             socket = cls(connection)
             reading = asyncio.create_task(socket._read())
             beating = asyncio.create_task(socket._beat())
             try:
-                greeting = {"ticket": ticket} if ticket is not None else {"token": token}
-                await socket.command("hello", greeting)
+                greeting: Json = {"ticket": ticket} if ticket is not None else {"token": token}
+                if resume:
+                    greeting["resume"] = {"rooms": resume}
+                socket.greeted = await socket.command("hello", greeting)
                 yield socket
             finally:
                 for task in (beating, reading):
@@ -181,11 +193,13 @@ class LiveSocket:
         """The `ok` of the reply. Raises CommandRefused, or TimeoutError without a reply."""
         number, self._next_id = self._next_id, self._next_id + 1
         reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        # Where sending fails first, nobody asks the reply how it ended.
+        reply.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         content: Json = {"id": number, "op": op, "d": body or {}}
         if room is not None:
             content["room"] = room
-        await self._connection.send(json.dumps(content))
         try:
+            await self._connection.send(json.dumps(content))
             return await asyncio.wait_for(reply, REPLY_SECONDS_MAX)
         finally:
             del self._replies[number]
@@ -213,6 +227,15 @@ class LiveSocket:
                 if self.close_code is not None:
                     raise ConnectionError(f"the socket was closed with {self.close_code}")
                 await self._arrived.wait()
+
+    async def nth(self, number: int) -> Frame:
+        """The frame with that number, from 0, once it has come. Raises ConnectionError."""
+        async with self._arrived:
+            while number >= len(self.frames):
+                if self.close_code is not None:
+                    raise ConnectionError(f"the socket was closed with {self.close_code}")
+                await self._arrived.wait()
+            return self.frames[number]
 
     async def _read(self) -> None:
         try:

@@ -1,0 +1,198 @@
+"""Programs with one thing wrong, which the suite must tell from the right one.
+
+Each mutant replaces one or two names of the libraries in a process that was asked for it
+(`hook/sitecustomize.py`). A name that is not there any more is an error: a mutant that changes
+nothing would let the suite pass without proving anything.
+"""
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from importlib import import_module
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncSession
+
+MUTATED = "seda-mutant:"
+"""What a mutated process says, followed by the mutant's name."""
+
+
+def mutate(name: str) -> None:
+    """Change this process into the mutant. Raises KeyError, AttributeError and ImportError."""
+    MUTANTS[name]()
+    sys.stderr.write(f"{MUTATED} {name}\n")
+
+
+def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of `owner.name`. Raises AttributeError without one."""
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def no_inbox() -> None:
+    """Every delivery is taken for the first, whatever the inbox says."""
+
+    def make(first_delivery: Callable[..., Coroutine[Any, Any, bool]]) -> Any:
+        async def always_first(tx: Any, delivery: Any) -> bool:
+            await first_delivery(tx, delivery)
+            return True
+
+        return always_first
+
+    _replace(import_module("seda_messaging.inbox"), "first_delivery", make)
+    # Where services take it from.
+    _replace(import_module("seda_messaging"), "first_delivery", make)
+
+
+def no_sweeper() -> None:
+    """What the eager publisher missed stays where it is."""
+
+    async def never(self: Any) -> None:
+        self._caught_up.set()
+        await asyncio.Event().wait()
+
+    relay = import_module("seda_messaging.relay").Relay
+    _replace(relay, "_run_sweeper", lambda _: never)
+    _replace(relay, "_fall_behind", lambda _: lambda self: None)
+
+
+def ack_before_commit() -> None:
+    """The broker forgets the message before its effect is committed."""
+
+    def make(deliver: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+        async def ack_first(self: Any, message: Any) -> None:
+            await message.ack()
+            await self._bus.flush()
+            await deliver(self, message)
+
+        return ack_first
+
+    _replace(import_module("seda_messaging.consumer")._Worker, "_deliver", make)
+
+
+def publish_before_commit() -> None:
+    """The eager publisher is told of a row when it is written, not when it is committed."""
+
+    def make(_: Any) -> Any:
+        def at_once(self: Any, tx: Any, row: Any) -> None:
+            self.offer([row])
+
+        return at_once
+
+    _replace(import_module("seda_messaging.outbox").Outbox, "_after_commit", make)
+
+
+def no_dedupe_id() -> None:
+    """The broker cannot tell a second publication from a second event."""
+
+    def make(publish: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        async def without_id(
+            self: Any, subject: str, payload: bytes, headers: Mapping[str, str]
+        ) -> Any:
+            kept = {name: text for name, text in headers.items() if name != "Nats-Msg-Id"}
+            return await publish(self, subject, payload, kept)
+
+        return without_id
+
+    _replace(import_module("seda_messaging.bus").Bus, "publish", make)
+
+
+def bare_nak() -> None:
+    """A message that failed comes back at once, whatever is away, as often as the broker likes."""
+
+    def make(nak: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+        async def at_once(self: Any, *, delay_seconds: float = 0.0) -> None:
+            await nak(self)
+
+        return at_once
+
+    _replace(import_module("seda_messaging.pull").Message, "nak", make)
+    # The name the consumer waits for; the database's own errors stay what they are.
+    _replace(import_module("seda_messaging.consumer"), "DatabaseUnavailable", lambda _: _Never)
+
+
+class _Never(Exception):
+    """Nobody raises it."""
+
+
+def no_reconnect_handling() -> None:
+    """The pull request that died with the server is waited for."""
+
+    def make(_: Any) -> Any:
+        def never_set(self: Any) -> asyncio.Event:
+            return asyncio.Event()
+
+        return never_set
+
+    _replace(import_module("seda_messaging.bus").Bus, "reconnected", make)
+
+
+def no_sequence_lock() -> None:
+    """A room's number is taken in a transaction of its own, before the change it numbers."""
+    rooms = import_module("chat_realtime.rooms.operations")
+    cards = import_module("chat_realtime.cards.store")
+    log: Any = import_module("chat_realtime.log.store")
+    _replace(rooms, "lock_standing", lambda _: rooms.standing_of)
+    _replace(cards, "lock_rooms_with_link", lambda _: _rooms_with_link)
+    locked = log._APPEND
+    taken, found = re.subn(
+        r"UPDATE chat\.room.*?acl_epoch\s+\), written",
+        "SELECT CAST(current_setting('mutant.last_seq') AS bigint) AS last_seq, epoch, acl_epoch "
+        "FROM chat.room WHERE id = :room_id), written",
+        locked.text,
+        flags=re.DOTALL,
+    )
+    if not found:
+        raise AttributeError("the room log takes its numbers in another way")
+
+    def make(append: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        async def number_first(tx: Any, room_id: Any, changes: Any, **how: Any) -> Any:
+            last_seq = await _take_numbers(tx, room_id, len(changes))
+            # A room that is being made is nobody else's yet.
+            log._APPEND = locked if last_seq is None else sqlalchemy.text(taken)
+            return await append(tx, room_id, changes, **how)
+
+        return number_first
+
+    _replace(log, "append", make)
+
+
+async def _take_numbers(tx: Any, room_id: Any, count: int) -> int | None:
+    async with AsyncSession(tx.bind) as own:
+        last_seq: int | None = await own.scalar(
+            sqlalchemy.text(
+                "UPDATE chat.room SET last_seq = last_seq + :count WHERE id = :room_id "
+                "RETURNING last_seq"
+            ),
+            {"count": count, "room_id": room_id},
+        )
+        await own.commit()
+    if last_seq is not None:
+        await tx.execute(
+            sqlalchemy.text("SELECT set_config('mutant.last_seq', :last_seq, true)"),
+            {"last_seq": str(last_seq)},
+        )
+    return last_seq
+
+
+async def _rooms_with_link(tx: Any, link_id: Any) -> Any:
+    query = sqlalchemy.text(
+        "SELECT DISTINCT room_id FROM chat.message_link WHERE link_id = :link_id"
+    )
+    return list((await tx.execute(query, {"link_id": link_id})).scalars())
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        no_inbox,
+        no_sweeper,
+        ack_before_commit,
+        publish_before_commit,
+        no_dedupe_id,
+        bare_nak,
+        no_reconnect_handling,
+        no_sequence_lock,
+    )
+}

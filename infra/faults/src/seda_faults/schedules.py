@@ -1,0 +1,128 @@
+"""Which runs there are: scripts the correct program must pass, and for each mutant the script that
+must catch it.
+"""
+
+from dataclasses import dataclass
+
+from seda_faults.nemesis import Fault, random_faults
+from seda_faults.running import Script
+
+SERVICES = (
+    "auth-gateway",
+    "user-artist",
+    "chat-realtime",
+    "track-unfurl",
+    "verification",
+    "crawler",
+    "ledger",
+)
+
+FAILPOINTS = Script(
+    name="failpoints",
+    load_seconds=16,
+    faults=[],
+    failpoints={
+        "chat-realtime": "outbox.before_commit:error:0.05,outbox.after_commit:kill:0.02,"
+        "outbox.after_publish:kill:0.02,consumer.after_effect:kill:0.03",
+        "ledger": "consumer.before_effect:kill:0.02,inbox.recorded:kill:0.02,"
+        "consumer.after_effect:kill:0.02",
+        "track-unfurl": "consumer.after_effect:kill:0.02,outbox.after_publish:kill:0.05",
+    },
+)
+"""The windows of a millisecond between a row, its commit, its publication and its mark."""
+
+OUTAGES = Script(
+    name="outages",
+    load_seconds=19,
+    faults=[
+        # What is committed now lives in PostgreSQL and in the memory of a process that dies.
+        Fault(1.5, "away", "nats", 3.0),
+        Fault(3.5, "kill", "chat-realtime"),
+        # The ledger has a backlog when its database goes.
+        Fault(7.0, "freeze", "ledger", 2.0),
+        Fault(8.8, "away", "postgres", 3.0),
+        # Nothing of a consumer dies with the server but the request it waits on.
+        Fault(15.0, "kill", "nats"),
+        Fault(18.0, "away", "nats", 1.5),
+    ],
+)
+"""Dependencies that go away together, one after the other, and while somebody is killed."""
+
+KILLS = Script(
+    name="kills",
+    load_seconds=20,
+    faults=[
+        Fault(1.0 + 2.2 * number, "kill", target)
+        for number, target in enumerate((*SERVICES[:4], "nats", "ledger", "postgres", "crawler"))
+    ],
+)
+"""Everything once, one at a time."""
+
+FREEZES = Script(
+    name="freezes",
+    load_seconds=20,
+    faults=[
+        Fault(1.0, "freeze", "chat-realtime", 2.0),
+        Fault(3.5, "restart", "chat-realtime"),
+        Fault(6.0, "freeze", "nats", 2.0),
+        Fault(6.5, "restart", "track-unfurl"),
+        Fault(9.0, "freeze", "postgres", 2.0),
+        Fault(10.0, "restart", "ledger"),
+        Fault(12.0, "restart", "postgres"),
+        Fault(13.5, "freeze", "auth-gateway", 1.5),
+        Fault(15.5, "restart", "user-artist"),
+        Fault(17.0, "restart", "nats"),
+    ],
+)
+"""Processes that stop without ending, and deployments."""
+
+CALIBRATED = Script(
+    name="short",
+    load_seconds=8,
+    faults=[
+        Fault(1.0, "away", "nats", 2.0),
+        Fault(2.0, "kill", "chat-realtime"),
+        Fault(5.0, "kill", "ledger"),
+        Fault(6.0, "kill", "postgres"),
+    ],
+)
+"""The one that fits between other tests."""
+
+
+def random_script(seed: int, *, seconds: float = 24.0) -> Script:
+    return Script(
+        name="random", load_seconds=seconds, faults=random_faults(seed, SERVICES, seconds=seconds)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A mutant before the script that must tell it from the correct program, which is none."""
+
+    mutant: str | None
+    script: Script
+
+
+def _aimed(mutant: str, *faults: Fault, **failpoints: str) -> Trial:
+    """Long and hard enough that the mutant is caught every time, and no longer."""
+    armed = {name.replace("_", "-"): text for name, text in failpoints.items()}
+    return Trial(mutant, Script("aimed", [*faults], load_seconds=8, failpoints=armed))
+
+
+TRIALS = (
+    _aimed("no_inbox", ledger="consumer.after_effect:kill:0.05"),
+    _aimed("ack_before_commit", ledger="consumer.before_effect:kill:0.05"),
+    _aimed("no_sweeper", chat_realtime="outbox.after_commit:kill:0.1"),
+    _aimed("no_dedupe_id", chat_realtime="outbox.after_publish:kill:0.1"),
+    _aimed("publish_before_commit", chat_realtime="outbox.before_commit:error:0.1"),
+    _aimed("no_sequence_lock", chat_realtime="outbox.before_commit:error:0.1"),
+    # The ledger has a backlog in hand when its database goes.
+    _aimed("bare_nak", Fault(2.0, "freeze", "ledger", 2.0), Fault(3.8, "away", "postgres", 2.0)),
+    # The request that dies is one of the last: silence outlasts the time to drain.
+    _aimed("no_reconnect_handling", Fault(6.0, "away", "nats", 1.0)),
+)
+"""Every window these aim at is one the correct program passes through under the other schedules."""
+
+
+def correct_scripts(seed: int) -> tuple[Script, ...]:
+    return (FAILPOINTS, OUTAGES, KILLS, FREEZES, random_script(seed))
