@@ -18,9 +18,9 @@ from seda_db.database import async_url
 from seda_devrunner.broker import guarded_nats
 from seda_messaging import Bus, KeyValueMirror, Outbox, Subscription, run_messaging
 from seda_messaging.broker_keys import new_seed
-from seda_messaging.consumer import PermanentFailure
 from seda_messaging.inbox import Delivery
 from seda_messaging.provision import provision
+from seda_messaging.reading import PermanentFailure
 from seda_messaging.tables import add_messaging_tables
 from seda_testkit.eventually import eventually
 from seda_testkit.postgres import EmbeddedPostgres

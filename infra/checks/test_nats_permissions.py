@@ -237,7 +237,7 @@ def wildcards() -> Iterator[Attempt]:
 
 
 def administration() -> Iterator[Attempt]:
-    """Only the provisioner administers; it and people look; people read; one of them deletes."""
+    """Only the provisioner administers; it and people look; people read; one of them repairs."""
     administering = (
         *(f"STREAM.{verb}.{{0}}" for verb in ("CREATE", "UPDATE", "DELETE", "PURGE")),
         "CONSUMER.CREATE.{0}.own.seda.>",
@@ -246,7 +246,7 @@ def administration() -> Iterator[Attempt]:
     )
     reading = ("STREAM.MSG.GET.{0}", "DIRECT.GET.{0}", "DIRECT.GET.{0}.seda.x")
     looking = ("STREAM.INFO.{0}", "CONSUMER.LIST.{0}", "CONSUMER.INFO.{0}.own")
-    nobodys = ("STREAM.SNAPSHOT.{0}", "STREAM.RESTORE.{0}", "CONSUMER.PAUSE.{0}.own")
+    nobodys = ("STREAM.SNAPSHOT.{0}", "STREAM.RESTORE.{0}")
     for user, stream in product(USERS, [stream.name for stream in STREAMS]):
         is_provisioner, is_person = user == permissions.PROVISIONER, user in PEOPLE
         deletes = user == permissions.OPERATOR and stream in NETS
@@ -255,6 +255,7 @@ def administration() -> Iterator[Attempt]:
             (looking, is_provisioner or is_person),
             (reading, is_person),
             (("STREAM.MSG.DELETE.{0}",), deletes),
+            (("CONSUMER.PAUSE.{0}.own",), user == permissions.OPERATOR),
             (nobodys, False),
         ):
             for word in words:
