@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +14,9 @@ from uuid import UUID, uuid4
 import nats
 import pytest
 from nats.js import JetStreamContext
-from seda_contracts import permissions
+from seda_contracts import permissions, registry
 from seda_contracts.envelope import headers_of
+from seda_contracts.events import chat
 from seda_contracts.events.chat import MessageSent, SharedLink
 from seda_contracts.events.unfurl import link_id
 from seda_messaging.broker_keys import new_seed, public_keys
@@ -40,8 +42,9 @@ EVENT = MessageSent(
 
 def blocks(language: str) -> list[str]:
     """The blocks of the README in that language, in order."""
-    pattern = rf"^```{language}\n(.*?)^```$"
-    return re.findall(pattern, README.read_text(), re.MULTILINE | re.DOTALL)
+    pattern = rf"^ *```{language}\n(.*?)^ *```$"
+    found = re.findall(pattern, README.read_text(), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for block in found]
 
 
 def function(name: str) -> Any:
@@ -89,13 +92,14 @@ async def connected(
 
 
 @pytest.fixture
-async def guarded() -> AsyncIterator[Guarded]:
-    seeds = {user: new_seed() for user in (*permissions.users(), READER)}
-    ours = permissions.configuration(permissions.users())
-    accounts = ours.replace("accounts {\n", "accounts {\n" + blocks("")[0], 1)
-    with EmbeddedNats(extra_config=accounts, env=public_keys(seeds)) as server:
+async def guarded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guarded]:
+    row = eval(blocks("text")[0], {"Reader": registry.Reader, "chat": chat})
+    monkeypatch.setattr(registry, "READERS", (row,))
+    users = permissions.users()
+    seeds = {user: new_seed() for user in users}
+    configuration = permissions.configuration(users)
+    with EmbeddedNats(extra_config=configuration, env=public_keys(seeds)) as server:
         await provision(server.url, PRODUCER, nkey_seed=seeds[permissions.PROVISIONER])
-        await function("make_durable")(server.url, seeds[permissions.PROVISIONER])
         async with connected(server, seeds, PRODUCER) as js:
             yield Guarded(server, seeds, js)
         assert "violation" not in server.log_file.read_text().lower()
@@ -146,6 +150,6 @@ async def test_the_javascript_subscriber_acts_once_on_an_event_that_comes_twice(
 
 
 def test_a_subscriber_fits_on_half_a_screen() -> None:
-    body = blocks("python")[1].partition("async def ")[2]
+    body = blocks("python")[0].partition("async def ")[2]
     assert len(body.splitlines()) <= 10
     assert len([line for line in blocks("js")[0].splitlines() if line]) <= 14

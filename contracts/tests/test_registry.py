@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+import re
+from collections import Counter
 from uuid import uuid4
 
 import pytest
@@ -9,9 +11,18 @@ import seda_contracts.events
 from hypothesis import given
 from hypothesis import strategies as st
 from seda_contracts.base import Command, Contract, Event, State, UnsafeSubjectKeyError, subject_key
-from seda_contracts.events.chat import RoomUpdated
+from seda_contracts.events.chat import MessageSent, RoomUpdated
 from seda_contracts.events.crawl import CrawlFetch
-from seda_contracts.registry import BY_TYPE, CONSUMERS, REGISTRY, RETIRED, produced_by
+from seda_contracts.events.unfurl import TrackResolved
+from seda_contracts.registry import (
+    BY_TYPE,
+    CONSUMERS,
+    READERS,
+    REGISTRY,
+    RETIRED,
+    Reader,
+    produced_by,
+)
 from seda_contracts.streams import STREAMS
 
 
@@ -111,3 +122,43 @@ def test_readers_ignore_fields_they_do_not_know() -> None:
         % str(uuid4()).encode()
     )
     assert RoomUpdated.decode(body).seq == 1
+
+
+def reader_faults(readers: tuple[Reader, ...]) -> list[str]:
+    """A name becomes an account, a durable and a part of a variable; events come of one stream."""
+    taken = {entry.producer for entry in REGISTRY} | {
+        "seda",
+        "sys",
+        "ops",
+        "operator",
+        "provisioner",
+    }
+    faults = [reader.name for reader in readers if not re.fullmatch(r"[a-z][a-z0-9]*", reader.name)]
+    faults += [reader.name for reader in readers if reader.name in taken]
+    faults += [name for name, count in Counter(r.name for r in readers).items() if count > 1]
+    for reader in readers:
+        try:
+            assert reader.stream
+        except LookupError as error:
+            faults.append(str(error))
+    return faults
+
+
+def test_readers_from_outside_have_names_of_their_own_and_one_stream() -> None:
+    assert reader_faults(READERS) == []
+    assert reader_faults((Reader(name="report", contracts=(MessageSent,)),)) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Reader(name="Report", contracts=(MessageSent,)),
+        Reader(name="a.>", contracts=(MessageSent,)),
+        Reader(name="operator", contracts=(MessageSent,)),
+        Reader(name="crawler", contracts=(MessageSent,)),
+        Reader(name="report", contracts=(MessageSent, TrackResolved)),
+        Reader(name="report", contracts=()),
+    ],
+)
+def test_a_row_that_would_reach_further_is_a_fault(row: Reader) -> None:
+    assert reader_faults((row,))

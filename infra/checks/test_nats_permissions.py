@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from seda_contracts import permissions
 from seda_contracts.live import AUTHOR_SUBJECT, room_subject, user_subject
-from seda_contracts.registry import REGISTRY, durable_name
+from seda_contracts.registry import READERS, REGISTRY, durable_name
 from seda_contracts.streams import BUCKETS, NETS, STREAMS
 from seda_messaging.broker_keys import new_seed, public_keys
 from seda_messaging.provision import provision
@@ -128,7 +128,8 @@ def test_the_configuration_is_what_the_contracts_say(root: Path) -> None:
 
 def test_users_are_the_services_and_three_that_are_none(services) -> None:
     assert set(SERVICES) == {service.name for service in services}
-    assert set(permissions.users()) == {*SERVICES, *NO_SERVICES}
+    readers = {reader.name for reader in READERS}
+    assert set(permissions.users()) == {*SERVICES, *readers, *NO_SERVICES}
     assert [(bucket.service, bucket.name) for bucket in BUCKETS] == [
         ("auth-gateway", revocation.BUCKET)
     ]

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from seda_contracts import registry
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
-from seda_contracts.registry import REGISTRY, consumed_by, durable_name, produced_by
+from seda_contracts.registry import REGISTRY, Reader, consumed_by, durable_name, produced_by
 from seda_contracts.streams import BUCKETS, NETS, STREAMS
 
 ACCOUNT = "SEDA"
@@ -60,9 +61,10 @@ def services() -> tuple[str, ...]:
 
 
 def users() -> dict[str, Permissions]:
-    """Every user of the account: the services, then the three that are none."""
+    """Every user: the services, who reads from outside, and the three that are neither."""
     return {
         **{service: of_service(service) for service in services()},
+        **{reader.name: of_reader(reader) for reader in registry.READERS},
         PROVISIONER: _provisioner(),
         OPS: _ops(),
         OPERATOR: _operator(),
@@ -97,6 +99,18 @@ def of_service(service: str) -> Permissions:
         subscribe=tuple(sorted({*live, inbox(service)})),
         # The client reaches a bucket by the administration of streams, which no import carries.
         account=ACCOUNT if buckets else service.upper().replace("-", "_"),
+    )
+
+
+def of_reader(reader: Reader) -> Permissions:
+    """Ask for the next message of its own durable consumer, and answer for it."""
+    return Permissions(
+        publish=(
+            f"$JS.ACK.{reader.stream.name}.{reader.name}.>",
+            f"$JS.API.CONSUMER.MSG.NEXT.{reader.stream.name}.{reader.name}",
+        ),
+        subscribe=(inbox(reader.name),),
+        account=reader.name.upper(),
     )
 
 

@@ -36,11 +36,36 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stream(self) -> Stream:
         """Raises LookupError when no stream keeps this type; a test tries every row."""
-        subject = self.contract.subject_filter()
-        for stream in STREAMS:
-            if any(subject.startswith(kept.removesuffix(">")) for kept in stream.subjects):
-                return stream
-        raise LookupError(f"no stream keeps {subject}")
+        return _stream_of(self.contract)
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody outside the platform who takes some events of one stream, and does nothing else."""
+
+    name: str
+    """Of the user at the broker and of its durable consumer: lower case, one word."""
+    contracts: tuple[type[Contract], ...]
+
+    @property
+    def stream(self) -> Stream:
+        """Raises LookupError when the events are not all in one."""
+        streams = {_stream_of(contract).name for contract in self.contracts}
+        if len(streams) != 1:
+            raise LookupError(f"{self.name} reads of {len(streams)} streams")
+        return _stream_of(self.contracts[0])
+
+    @property
+    def producer(self) -> str:
+        """Whose migration makes the durable consumer."""
+        return BY_TYPE[self.contracts[0].TYPE].producer
+
+
+def _stream_of(contract: type[Contract]) -> Stream:
+    subject = contract.subject_filter()
+    for stream in STREAMS:
+        if any(subject.startswith(kept.removesuffix(">")) for kept in stream.subjects):
+            return stream
+    raise LookupError(f"no stream keeps {subject}")
 
 
 def _row(
@@ -124,6 +149,9 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True):
 
 CONSUMERS = {"crawler.jobs": Consumer(handling_seconds_max=600)}
 """Only what differs from the defaults of `Consumer`."""
+
+READERS: tuple[Reader, ...] = ()
+"""Who reads from outside. `Reader(name="report", contracts=(chat.MessageSent,))` is a whole row."""
 
 RETIRED: tuple[str, ...] = ()
 """Types that were once published. Their names are never used again."""

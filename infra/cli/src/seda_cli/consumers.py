@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from seda_contracts import registry
 from seda_contracts.permissions import OPERATOR, services
 from seda_contracts.registry import durable_name
 from seda_contracts.streams import STREAMS
@@ -99,8 +100,16 @@ def resume_consumer(options: argparse.Namespace) -> int:
 
 @cache
 def declared() -> dict[str, Declared]:
-    """Consumer -> declaration, for the whole platform."""
-    return {
+    """Consumer -> declaration, for the whole platform and who reads from outside."""
+    readers = {
+        reader.name: Declared(
+            consumer=reader.name,
+            stream=reader.stream.name,
+            subjects=frozenset(contract.subject_filter() for contract in reader.contracts),
+        )
+        for reader in registry.READERS
+    }
+    return readers | {
         consumer: Declared(
             consumer=consumer,
             stream=entries[0].stream.name,

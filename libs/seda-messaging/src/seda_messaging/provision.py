@@ -5,6 +5,7 @@ its own ground and needs no other first.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import nats
 from nats.js import JetStreamContext
@@ -20,6 +21,8 @@ from nats.js.api import (
     StreamConfig,
 )
 from nats.js.errors import BadRequestError
+from seda_contracts import registry
+from seda_contracts.base import Contract
 from seda_contracts.permissions import PROVISIONER
 from seda_contracts.registry import (
     CONSUMERS,
@@ -40,6 +43,8 @@ from seda_contracts.streams import (
 
 from seda_messaging.consumer import SERVER_DELIVERIES_MAX
 
+READER_LIMITS = Consumer(ack_wait_seconds=30)
+"""A client of anybody's may not know how to say that it is still at it."""
 NAME_IN_USE = 10058
 """JetStream: "stream name already in use with a different configuration"."""
 
@@ -68,7 +73,16 @@ async def provision_streams(js: JetStreamContext, service: str) -> None:
         if stream.name in needed:
             await _ensure_stream(js, stream)
     for consumer, entries in consumers_of(service).items():
-        await _ensure_consumer(js, consumer, entries)
+        contracts = [entry.contract for entry in entries]
+        limits = CONSUMERS.get(consumer, Consumer())
+        await _ensure_consumer(
+            js, entries[0].stream, durable_name(consumer), contracts, limits=limits
+        )
+    for reader in registry.READERS:
+        if reader.producer == service:
+            await _ensure_consumer(
+                js, reader.stream, reader.name, reader.contracts, limits=READER_LIMITS
+            )
     for bucket in BUCKETS:
         if bucket.service == service:
             await _ensure_bucket(js, bucket)
@@ -127,13 +141,19 @@ async def _ensure_bucket(js: JetStreamContext, bucket: Bucket) -> None:
         await js.update_stream(config)
 
 
-async def _ensure_consumer(js: JetStreamContext, consumer: str, entries: list[Entry]) -> None:
-    limits = CONSUMERS.get(consumer, Consumer())
+async def _ensure_consumer(
+    js: JetStreamContext,
+    stream: Stream,
+    durable: str,
+    contracts: Sequence[type[Contract]],
+    *,
+    limits: Consumer,
+) -> None:
     await js.add_consumer(
-        entries[0].stream.name,
+        stream.name,
         ConsumerConfig(
-            durable_name=durable_name(consumer),
-            filter_subjects=sorted(entry.contract.subject_filter() for entry in entries),
+            durable_name=durable,
+            filter_subjects=sorted(contract.subject_filter() for contract in contracts),
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=limits.ack_wait_seconds,
