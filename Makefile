@@ -30,9 +30,17 @@ stop: setup ## stop the platform
 reset: setup ## stop, and forget all development data
 	@$(RUNNER) reset
 
-.PHONY: test
+.PHONY: keys
+keys: setup ## make the keys of the broker's users that .env lacks, for docker compose
+	@$(BIN)/python -m seda_messaging.broker_keys --add-to .env
+
+.PHONY: test node
 test: setup ## run the tests on two workers (s=service, lib or path)
-	@$(BIN)/pytest -q -n 2 --dist loadgroup $(WHAT)
+	@sh infra/node/install.sh || true
+	@$(BIN)/pytest -q -rs -n 2 --dist loadgroup $(WHAT)
+
+node: setup ## install Node.js into .tools, for the tests of contracts in other languages
+	@sh infra/node/install.sh
 
 .PHONY: faults soak
 faults: setup ## kill, freeze and restart everything under load, and prove that the suite would see a fault
@@ -48,7 +56,7 @@ lint: setup
 	@$(BIN)/ruff check --quiet $(SOURCES)
 types: setup
 	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
-	@$(BIN)/mypy infra/bench
+	@MYPYPATH=infra/bench $(BIN)/mypy infra/bench
 imports: setup
 	@$(BIN)/lint-imports
 checks: setup
@@ -58,8 +66,10 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: bench
-bench: setup ## measure the main flow beside the floor of this machine
+bench: setup ## measure the main flow beside this machine's floor, and events beside FastStream
+	@sh infra/bench/peers/install.sh
 	@$(BIN)/python infra/bench/main_flow.py
+	@$(BIN)/python infra/bench/events.py
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
@@ -76,5 +86,5 @@ lock: setup ## resolve the dependencies anew and export every requirements.lock 
 shape: setup ## print the longest functions and files
 	@$(BIN)/python infra/checks/shape.py
 clean: ## remove caches and the environment; development data stays (make reset)
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
+	@rm -rf .venv .tools infra/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
 	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

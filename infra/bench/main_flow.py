@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+from figures import percentile
 from seda_devrunner.checkout import ROOT, StateFolder, load_services
 from seda_devrunner.platform import Platform
 from seda_devrunner.wiring import Wiring
@@ -43,8 +44,7 @@ class Series:
     times_ms: list[float] = field(default_factory=list)
 
     def percentile(self, share: float) -> float:
-        ordered = sorted(self.times_ms)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+        return percentile(self.times_ms, share)
 
     @property
     def median(self) -> float:

@@ -1,5 +1,6 @@
 """compose.yaml: ordered by health, closed by default, with the same SQL and NATS as described."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from seda_contracts.permissions import PROVISIONER, key_variable, seed_variable, users
+from seda_messaging import broker_keys
 from seda_testkit.binaries import find_nats
 
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
@@ -107,11 +110,49 @@ def test_compose_gives_the_init_sql_every_password_it_reads(compose, services) -
             assert f"{service.schema.upper()}_{role}_PASSWORD" in environment
 
 
-def test_nats_accepts_its_configuration(root) -> None:
-    done = subprocess.run(
+def variables(root) -> set[str]:
+    """The public keys that the committed permissions ask the server's environment for."""
+    return set(re.findall(r"\$(NATS_NKEY_\w+)", (root / "infra/nats/permissions.conf").read_text()))
+
+
+def test_nats_is_given_the_public_keys_it_asks_for_and_no_other(compose, root) -> None:
+    told = compose["nats"]["environment"]
+    assert told == dict.fromkeys(variables(root)), "passed through from .env, none written here"
+
+
+def test_each_container_holds_its_own_key_of_the_broker(compose, services) -> None:
+    for service in services:
+        serving, migrating = compose[service.name], compose[f"{service.name}-migrate"]
+        own = f"${{{seed_variable(service.name)}:-}}"
+        assert serving["environment"]["NATS_NKEY_SEED"] == own
+        provisioners = f"${{{seed_variable(PROVISIONER)}:-}}"
+        assert migrating["environment"]["NATS_NKEY_SEED"] == provisioners
+
+
+def test_one_command_makes_every_key_that_compose_reads(root, tmp_path) -> None:
+    assert "seda_messaging.broker_keys --add-to .env\n" in (root / "Makefile").read_text()
+    file = tmp_path / ".env"
+    broker_keys.main(["--add-to", str(file)])
+    made = {line.partition("=")[0] for line in file.read_text().splitlines()}
+    read = set(re.findall(r"\$\{(NATS_\w+)", (root / "compose.yaml").read_text()))
+    assert read | variables(root) <= made
+
+
+def check_nats(root, keys: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [find_nats(), "-t", "-c", root / "infra/nats/compose.conf"],
         check=False,
         capture_output=True,
         text=True,
+        env=keys,
     )
-    assert done.returncode == 0, done.stderr
+
+
+def test_nats_accepts_its_configuration_and_names_a_missing_key(root) -> None:
+    keys = broker_keys.public_keys({user: broker_keys.new_seed() for user in users()})
+    accepted = check_nats(root, keys)
+    assert accepted.returncode == 0, accepted.stderr
+    del keys[key_variable("crawler")]
+    refused = check_nats(root, keys)
+    assert refused.returncode != 0
+    assert key_variable("crawler") in refused.stderr

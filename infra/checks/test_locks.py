@@ -3,6 +3,7 @@
 `make lock` renews all of them (infra/decisions/0008-exported-locks.md).
 """
 
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,28 @@ def test_the_lock_of_each_image_covers_its_service(root, members, services) -> N
         requirements = third_party(service.folder / "pyproject.toml", members)
         assert unmet(requirements, lock) == set(), f"{service.name}: run `make lock`"
         assert lock.items() <= everything.items(), f"{service.name}: not what was tested"
+
+
+def test_what_stands_beside_the_product_is_pinned_and_shares_its_versions(root) -> None:
+    """A benchmark's peer on another nats-py would measure that instead."""
+    everything, _ = parse_lock((root / "requirements.lock").read_text())
+    for folder in ("infra/bench/peers", "infra/node"):
+        lock, unhashed = parse_lock((root / folder / "requirements.lock").read_text())
+        wanted = map(Requirement, (root / folder / "requirements.in").read_text().split())
+        assert unhashed == [], folder
+        assert unmet(wanted, lock) == set(), f"{folder}: run `make lock`"
+        shared = lock.keys() & everything.keys()
+        assert {name: lock[name] for name in shared} == {name: everything[name] for name in shared}
+
+
+def test_npm_packages_are_exact_and_come_from_no_named_place(root) -> None:
+    project = json.loads((root / "infra/node/package.json").read_text())
+    lock = json.loads((root / "infra/node/package-lock.json").read_text())["packages"]
+    own, packages = lock.pop(""), lock
+    assert own["devDependencies"] == project["devDependencies"]
+    assert all(Version(version) for version in project["devDependencies"].values())
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    assert [name for name, package in packages.items() if "integrity" not in package] == []
 
 
 def test_images_carry_no_test_tool(services) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from seda_messaging.broker_keys import new_seed
 from seda_runtime.settings import MigrateSettings, ServiceSettings, SettingsError, load
 
 OF_THE_CHART = {"VERSION", "PORT", "METRICS_PORT", "SHUTDOWN_GRACE_SECONDS"}
@@ -16,6 +17,7 @@ OF_THE_CHART = {"VERSION", "PORT", "METRICS_PORT", "SHUTDOWN_GRACE_SECONDS"}
 SECRETS = {
     "DATABASE_URL": "postgresql://app:login@postgres/seda",
     "NATS_URL": "nats://nats:4222",
+    "NATS_NKEY_SEED": new_seed(),
     "ADMIN_API_KEY": "0123456789abcdef" * 4,
 }
 """Well-formed stand-ins for what the cluster's Secrets hold."""

@@ -32,7 +32,9 @@ PROVISIONER = "provisioner"
 OPS = "ops"
 """A person who looks: at streams, consumers and messages, stored or passing. Changes nothing."""
 OPERATOR = "operator"
-"""A person who repairs: looks, gives a dead letter back to its subject, deletes it then."""
+"""A person who repairs: looks, gives a dead letter back to its subject, deletes it then; stops a
+consumer for a while.
+"""
 DURABLE = ("seda.evt.>", "seda.cmd.>", "seda.state.>")
 """What is kept in streams and may have become a dead letter."""
 LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
@@ -143,7 +145,13 @@ def _ops() -> Permissions:
 def _operator() -> Permissions:
     deleting = (f"$JS.API.STREAM.MSG.DELETE.{stream}" for stream in NETS)
     return Permissions(
-        publish=(*_looking(), *_reading(), *deleting, *DURABLE),
+        publish=(
+            *_looking(),
+            *_reading(),
+            *deleting,
+            *DURABLE,
+            "$JS.API.CONSUMER.PAUSE.*.*",
+        ),
         subscribe=(*DURABLE, "seda.dlq.>", inbox(OPERATOR)),
     )
 

@@ -112,6 +112,16 @@ def test_no_chart_carries_a_secret(releases) -> None:
         assert all(entry["kind"] != "Secret" for entry in objects)
 
 
+def test_who_serves_and_who_migrates_log_in_to_the_broker_as_themselves(workloads) -> None:
+    """A serving pod that could read the provisioner's key could delete every stream."""
+    for name, workload in workloads:
+        service = workload["metadata"]["labels"]["app.kubernetes.io/name"]
+        variables = workload["spec"]["template"]["spec"]["containers"][0]["env"]
+        seeds = [v["valueFrom"] for v in variables if v["name"] == "NATS_NKEY_SEED"]
+        secret = service if workload["kind"] == "Deployment" else "nats-provisioner"
+        assert seeds == [{"secretKeyRef": {"name": secret, "key": "nats-nkey-seed"}}], name
+
+
 def test_three_replicas_survive_a_drained_node(releases, only) -> None:
     for name, objects in releases.items():
         replicas_min = only(objects, "HorizontalPodAutoscaler")["spec"]["minReplicas"]

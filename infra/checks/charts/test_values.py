@@ -18,6 +18,7 @@ import pytest
         ("a variable in lower case", {"env": {"log_level": "info"}}),
         ("a password in plain sight", {"env": {"DATABASE_PASSWORD": "hunter2"}}),
         ("a database login in plain sight", {"env": {"DATABASE_URL": "postgresql://a:b@c/d"}}),
+        ("a broker's key in plain sight", {"env": {"NATS_NKEY_SEED": "not even one"}}),
         ("a secret written out", {"secrets": {"NATS_URL": "nats://a:b@c"}}),
         ("a grace period of nothing", {"gracePeriodSeconds": 0}),
         ("an ingress without host", {"ingress": {"enabled": True}}),

@@ -281,7 +281,8 @@ async def test_each_program_holds_its_own_key_of_the_broker_and_no_other(
     assert miniature.logins("small_gateway", "serve") == {"NATS_NKEY_SEED": seeds["auth-gateway"]}
     assert miniature.logins("small_chat", "serve") == {"NATS_NKEY_SEED": seeds["chat-realtime"]}
     assert miniature.logins("small_chat", "migrate") == {"NATS_NKEY_SEED": seeds["provisioner"]}
-    assert miniature.facts("run.json")["nats_operator_seed"] == seeds["operator"]
+    people = {user: seeds[user] for user in ("ops", "operator")}
+    assert miniature.facts("run.json")["nats_seeds"] == people
 
 
 async def test_the_embedded_broker_is_closed_and_stays_so_when_it_was_killed(
@@ -319,7 +320,8 @@ async def test_a_given_broker_with_users_gets_the_keys_it_was_given_with(
         miniature.run("up", "--detach", "--no-seed")
         assert miniature.logins("small_chat", "serve") == {"NATS_NKEY_SEED": seeds["chat-realtime"]}
         assert miniature.logins("small_chat", "migrate") == {"NATS_NKEY_SEED": seeds["provisioner"]}
-        assert miniature.facts("run.json")["nats_operator_seed"] == seeds["operator"]
+        people = {user: seeds[user] for user in ("ops", "operator")}
+        assert miniature.facts("run.json")["nats_seeds"] == people
 
 
 async def test_streams_from_before_there_were_users_are_carried_over(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ async def is_done(js: JetStreamContext) -> bool:
 
 @pytest.fixture
 async def impatient(broker: EmbeddedNats, monkeypatch: pytest.MonkeyPatch) -> EmbeddedNats:
-    """The broker sends again what has not been heard of for a second."""
-    monkeypatch.setitem(CONSUMERS, CONSUMER, Consumer(ack_wait_seconds=1))
+    """The broker sends again what has not been heard of for two seconds."""
+    monkeypatch.setitem(CONSUMERS, CONSUMER, Consumer(ack_wait_seconds=2))
     await provision(broker.url, "track-unfurl")
     return broker
 
@@ -87,12 +87,12 @@ async def test_a_database_that_is_away_costs_no_attempt_and_stops_the_asking(
         for number in range(100):
             await publish(js, f"note {number}")
         # Longer than the broker's patience, so that a message nobody speaks for is sent again.
-        await asyncio.sleep(3)
+        await asyncio.sleep(4)
         info = await about(js)
         assert info.num_ack_pending is not None
         assert 0 < info.num_ack_pending <= 8 * consumer.IN_HAND_PER_SLOT
         assert info.num_redelivered == 0
-        server.start()
+        await asyncio.to_thread(server.start)  # it takes a while, and we must be heard of meanwhile
         await eventually(lambda: is_done(js), timeout_seconds=20)
         assert await effects() == 100
     assert attempts == [1] * 100
@@ -105,7 +105,7 @@ async def test_long_work_and_what_waits_behind_it_are_not_sent_again(
     handled: list[tuple[str, int]] = []
 
     async def work(event: UnfurlResolve, delivery: Delivery) -> None:
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(3)
         handled.append((event.url, delivery.attempt))
 
     async with messaging(Subscription(UnfurlResolve, work, consumer=CONSUMER)):

@@ -1,6 +1,6 @@
 """What is committed is published, what is rolled back never is, and nothing is lost on the way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from seda_db import Database
 from seda_messaging import Outbox
 from seda_messaging.relay import Relay
 from seda_runtime.clock import utc_now
+from seda_runtime.failpoints import FailpointReached, arm_failpoints
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
 from sqlalchemy import func, select, update
@@ -180,3 +181,50 @@ async def test_events_of_one_key_leave_in_the_order_of_their_commits(
 
 async def has(js: JetStreamContext, count: int) -> bool:
     return await stored(js) == count
+
+
+@pytest.fixture
+def arm() -> Iterator[Callable[[str], None]]:
+    """`arm("outbox.after_commit")` lets the process fail there each time."""
+    yield lambda name: arm_failpoints(f"{name}:error:1")
+    arm_failpoints(None)
+
+
+async def test_a_failure_before_the_commit_takes_the_event_back(
+    database: Database, outbox: Outbox, arm: Callable[[str], None]
+) -> None:
+    arm("outbox.before_commit")
+    with pytest.raises(FailpointReached):
+        async with database.begin() as tx:
+            await outbox.add(tx, command(1))
+    assert await unpublished(database, outbox) == 0
+
+
+async def test_a_failure_right_after_the_commit_leaves_the_event_to_the_sweeper(
+    messaging: Messaging, database: Database, outbox: Outbox, arm: Callable[[str], None]
+) -> None:
+    async with messaging():
+        arm("outbox.after_commit")
+        with pytest.raises(FailpointReached):
+            async with database.begin() as tx:
+                await outbox.add(tx, command(1))
+        assert await unpublished(database, outbox) == 1
+        await eventually(lambda: none_left(database, outbox))
+
+
+async def test_a_failure_between_confirmation_and_mark_stores_the_event_once(
+    messaging: Messaging,
+    database: Database,
+    outbox: Outbox,
+    js: JetStreamContext,
+    arm: Callable[[str], None],
+) -> None:
+    async with messaging():
+        arm("outbox.after_publish")
+        async with database.begin() as tx:
+            await outbox.add(tx, command(1))
+        await eventually(lambda: stored(js))
+        assert await unpublished(database, outbox) == 1
+        arm_failpoints(None)
+        await eventually(lambda: none_left(database, outbox), timeout_seconds=10)
+    assert (await js.stream_info(STREAM)).state.last_seq == 1

@@ -15,6 +15,7 @@ from chat_realtime.settings import Settings
 from litestar import Litestar
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
+from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_messaging import Bus
 from seda_runtime.clock import utc_now
@@ -208,7 +209,8 @@ class Chat:
     ) -> None:
         """Say what another service would say."""
         extra = headers or {}
-        headers = headers_of(contract, event_id=event_id or uuid4(), service="test", at=utc_now())
+        producer = BY_TYPE[contract.TYPE].producer
+        headers = headers_of(contract, event_id=event_id or uuid4(), service=producer, at=utc_now())
         # Without the broker's duplicate key: tests deliver twice on purpose.
         headers.pop("Nats-Msg-Id")
         await self.bus.publish(contract.subject(), contract.encode(), headers | extra)

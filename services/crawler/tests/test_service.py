@@ -1,6 +1,12 @@
 """The service as a whole: its schema, its roles, its table of problems, its start."""
 
+import asyncio
+import os
+import subprocess
+import sys
+
 import httpx
+import msgspec
 import pytest
 from crawler import domain
 from crawler.problems import PROBLEMS
@@ -20,6 +26,32 @@ async def test_migrations_go_up_down_and_up_and_leave_no_drift(migrated: Service
 
 async def test_the_service_role_keeps_to_its_own_schema(migrated: ServiceDatabase) -> None:
     await assert_role_keeps_to_its_schema(migrated)
+
+
+async def test_the_image_says_how_the_outbox_stands_and_replays_it(
+    migrated: ServiceDatabase,
+) -> None:
+    """By the rights of the service's own role, as a Job of an operator runs it."""
+
+    async def run(*words: str, url: str = migrated.app_url) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "crawler", *words, env={**os.environ, "DATABASE_URL": url},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    status, said = await run("outbox-status")
+    assert (status, msgspec.json.decode(said)["waiting"]) == (0, 0)
+    status, said = await run("replay-outbox", "--since", "2h", "--type", "crawl.page.fetched.v1")
+    assert (status, said[:35]) == (0, "crawler: 0 events wait to be publis")
+    status, said = await run("replay-outbox", "--since", "noon")
+    assert (status, said) == (
+        2,
+        "crawler: 'noon' is no time; write 30m, 2h, 3d or 2026-01-31T12:00:00Z\n",
+    )
+    assert (await run("replay-outbox"))[0] == 2
 
 
 def test_every_domain_error_has_a_problem() -> None:

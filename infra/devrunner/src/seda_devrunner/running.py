@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from seda_contracts.permissions import OPERATOR
+from seda_contracts.permissions import OPERATOR, OPS
 from seda_testkit.binaries import ProgramMissing
 from seda_testkit.client import ApiError
 from seda_testkit.nats import NatsFailed
@@ -100,7 +100,7 @@ async def _start(platform: Platform, run: Run, socket: Path) -> None:
         "demosites_url": wiring.demosites_url,
         "database_url": platform.servers.admin_url.rpartition("/")[0] + "/seda",
         "nats_url": wiring.backing.nats_url,
-        "nats_operator_seed": wiring.backing.nkey_seeds.get(OPERATOR),
+        "nats_seeds": {u: s for u, s in wiring.backing.nkey_seeds.items() if u in (OPS, OPERATOR)},
         "admin_api_key": wiring.backing.secrets.admin_api_key,
     }
     write_run(run.state, facts)

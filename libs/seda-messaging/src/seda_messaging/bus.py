@@ -7,7 +7,9 @@ good.
 """
 
 import asyncio
+import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -15,9 +17,10 @@ import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as CoreSubscription
+from nats.errors import BadSubjectError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
-from nats.errors import OutboundBufferLimitError
 from nats.js import JetStreamContext
+from nats.js.errors import BadRequestError
 from seda_runtime.logging import get_logger
 
 from seda_messaging.errors import (
@@ -33,6 +36,7 @@ Unsubscribe = Callable[[], Awaitable[None]]
 LiveCallback = Callable[[str, bytes], None]
 CONNECT_SECONDS_MAX = 30.0
 ANSWER_SECONDS_MAX = 5.0
+REFUSED_SUBJECT = re.compile(r'for publish to "([^"]+)"')
 REFUSAL_SECONDS = 60.0
 """How long a refused permission keeps the service from being ready, after the last one."""
 
@@ -60,6 +64,7 @@ class Bus:
         self._reconnected = asyncio.Event()
         self._credential_refused = asyncio.Event()
         self._refused_at: float | None = None
+        self._refused_subjects: deque[str] = deque(maxlen=100)
         self._closing = False
         self.closed = asyncio.Event()
         """Set when the connection has ended for good without our wish; only a new process helps."""
@@ -138,11 +143,16 @@ class Bus:
         """Into JetStream, returning when the server has stored it.
 
         Raises BusUnavailable when it did not confirm (publishing the same id again is harmless),
-        PublishRefused for a message above the server's limit.
+        PublishRefused for a message above the server's or the stream's limit, and for a subject
+        that is malformed or not ours.
         """
         self._check_size(payload, headers)
-        with unavailable():
-            answer = await self.jetstream().publish(subject, payload, headers=dict(headers))
+        try:
+            with unavailable():
+                answer = await self.jetstream().publish(subject, payload, headers=dict(headers))
+        except BusUnavailable as error:
+            self._check_refusal(subject, error)
+            raise
         return Receipt(
             stream=answer.stream, sequence=answer.seq, is_duplicate=bool(answer.duplicate)
         )
@@ -196,11 +206,24 @@ class Bus:
         if message_bytes(payload, headers) > self.message_bytes_max:
             raise PublishRefused(f"bigger than the {self.message_bytes_max} bytes of the server")
 
+    def _check_refusal(self, subject: str, error: BusUnavailable) -> None:
+        """Tell what the broker refuses from what it did not get: a subject of somebody else's looks
+        like a time-out, and only the error callback hears why.
+        """
+        cause = error.__cause__
+        if isinstance(cause, BadRequestError | BadSubjectError):
+            raise PublishRefused(str(cause)) from error
+        if subject.lower() in self._refused_subjects:
+            self._refused_subjects.remove(subject.lower())
+            raise PublishRefused(f"no permission to publish to {subject}") from error
+
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
         lowered = text.lower()
         if "permissions violation" in lowered:
             self._refused_at = time.monotonic()
+            if (found := REFUSED_SUBJECT.search(lowered)) is not None:
+                self._refused_subjects.append(found[1])
             log.error("nats.permission_refused", detail=text[:300])
         elif "authorization violation" in lowered:
             self._credential_refused.set()

@@ -16,9 +16,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from seda_contracts.base import BODY_BYTES_MAX, Contract, UnsafeSubjectKeyError
-from seda_contracts.envelope import MalformedEnvelopeError, read_envelope
-from seda_contracts.registry import BY_TYPE, CONSUMERS, Consumer, durable_name
+from seda_contracts.base import Contract
+from seda_contracts.registry import CONSUMERS, Consumer, durable_name
 from seda_db import DatabaseUnavailable
 from seda_runtime.failpoints import failpoint
 from seda_runtime.logging import get_logger
@@ -31,6 +30,7 @@ from seda_messaging.dead_letters import dead_letter
 from seda_messaging.errors import BusUnavailable
 from seda_messaging.inbox import Delivery
 from seda_messaging.pull import Message, Pull
+from seda_messaging.reading import PermanentFailure, read_message
 
 log = get_logger(__name__)
 tracer = trace.get_tracer("seda.messaging")
@@ -49,10 +49,6 @@ IN_HAND_PER_SLOT = 4
 """Messages held per handler that may run: the rest wait behind another of their key."""
 DRAIN_SECONDS_MAX = 10.0
 """Half of what a stopping process has before it is killed; the rest is for closing."""
-
-
-class PermanentFailure(Exception):
-    """No retry can help. The event goes to the dead letters with this reason."""
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -209,28 +205,9 @@ class _Worker:
         subscription = self._by_prefix.get(subject_type)
         if subscription is None:
             raise PermanentFailure("wrong_subject")
-        wanted = subscription.contract
-        try:
-            envelope = read_envelope(message.headers)
-        except MalformedEnvelopeError as error:
-            raise PermanentFailure(f"malformed_envelope: {error}") from error
-        if envelope.type != wanted.TYPE:
-            family = wanted.TYPE.rpartition(".")[0]
-            is_version = envelope.type.rpartition(".")[0] == family
-            raise PermanentFailure("unknown_version" if is_version else "type_mismatch")
-        if envelope.source not in {f"/seda/{name}" for name in BY_TYPE[wanted.TYPE].producers}:
-            raise PermanentFailure("forged_producer")
-        if len(message.body) > BODY_BYTES_MAX:
-            raise PermanentFailure(f"oversize: {len(message.body)} bytes")
-        try:
-            contract = wanted.decode(message.body)
-            is_keyed = contract.subject() == message.subject
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise PermanentFailure(f"undecodable: {error}") from error
-        except UnsafeSubjectKeyError as error:
-            raise PermanentFailure("unsafe_key") from error
-        if not is_keyed:
-            raise PermanentFailure("wrong_key")
+        envelope, contract = read_message(
+            subscription.contract, message.subject, message.headers, message.body
+        )
         delivery = Delivery(
             event_id=envelope.event_id,
             type=envelope.type,

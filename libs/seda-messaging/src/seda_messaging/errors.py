@@ -15,7 +15,9 @@ class CredentialRefused(BusUnavailable):
 
 
 class PublishRefused(ValueError):
-    """The broker can never take this message, whenever it is sent: it is too big."""
+    """The broker does not take this message, whenever it is sent: it is too big, or its subject is
+    malformed or somebody else's.
+    """
 
 
 class PullLost(BusUnavailable):

@@ -60,7 +60,8 @@ def partition_outbox(schema: str) -> None:
     """Cut the outbox into days. The rows there are become the partition of today and all before.
 
     Nothing is copied: the table is attached, in one pass over it to see that its times fit. The
-    release before this one goes on beside it.
+    release before this one goes on beside it; it looks for rows by their ids alone, so the older
+    rows keep their primary key.
     """
     op.execute(_DEMOTE_OUTBOX.format(schema=schema))
     op.execute(CREATE_DEFAULT.format(schema=schema))
@@ -109,7 +110,6 @@ BEGIN
   older := 'outbox_' || to_char(last_day, 'YYYYMMDD');
   ALTER TABLE {schema}.outbox ADD COLUMN refused_at timestamptz;
   ALTER TABLE {schema}.outbox ALTER COLUMN id DROP IDENTITY;
-  ALTER TABLE {schema}.outbox DROP CONSTRAINT pk_outbox;
   ALTER INDEX {schema}.ix_outbox_unpublished RENAME TO ix_outbox_unpublished_older;
   EXECUTE format('ALTER TABLE {schema}.outbox RENAME TO %I', older);
   EXECUTE format(

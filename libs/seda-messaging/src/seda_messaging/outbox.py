@@ -37,6 +37,7 @@ class Outbox:
         now: Clock = utc_now,
     ) -> None:
         self.table = metadata.tables[f"{metadata.schema}.outbox"]
+        self._insert = insert(self.table).returning(self.table.c.id)
         self._service = service
         self._now = now
         self._relay: Relay | None = None
@@ -48,18 +49,14 @@ class Outbox:
         """
         event_id, headers = self.prepare(contract)
         subject, key, payload = contract.subject(), contract.key(), contract.encode()
-        statement = (
-            insert(self.table)
-            .values(
-                event_id=event_id,
-                subject=subject,
-                ordering_key=key,
-                headers=headers,
-                payload=payload,
-            )
-            .returning(self.table.c.id)
-        )
-        row_id = (await tx.execute(statement)).scalar_one()
+        values = {
+            "event_id": event_id,
+            "subject": subject,
+            "ordering_key": key,
+            "headers": headers,
+            "payload": payload,
+        }
+        row_id = (await tx.execute(self._insert, values)).scalar_one()
         row = Row(id=row_id, subject=subject, ordering_key=key, headers=headers, payload=payload)
         self._after_commit(tx, row)
         failpoint("outbox.before_commit")

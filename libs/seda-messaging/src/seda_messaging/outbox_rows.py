@@ -7,7 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, Table, Update, bindparam, exists, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    Table,
+    Update,
+    any_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 LEASE = timedelta(seconds=8)
@@ -149,4 +163,6 @@ async def _put_off(
 
 
 def _unpublished(outbox: Table, ids: Sequence[int]) -> Update:
-    return update(outbox).where(outbox.c.id.in_(ids), outbox.c.published_at.is_(None))
+    # An array, so that the statement is the same for any number of them.
+    is_one = outbox.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    return update(outbox).where(is_one, outbox.c.published_at.is_(None))

@@ -116,11 +116,10 @@ class Relay:
                 await self._caught_up.wait()
             async with lane.at_work:
                 rows = lane.take(BATCH_ROWS_MAX)
-                outcome = await self._publish(rows, "eager")
                 try:
-                    await self._settle(rows, outcome)
+                    await self._send(rows, "eager")
                 except DatabaseUnavailable:
-                    log.warning("outbox.mark_failed", rows=len(outcome.published))
+                    log.warning("outbox.mark_failed", rows=len(rows))
 
     async def _run_sweeper(self) -> None:
         while still_wanted():
@@ -155,34 +154,41 @@ class Relay:
             rows = await claim(tx, self._outbox, BATCH_ROWS_MAX)
         if rows is None:
             return False
-        outcome = await self._publish(rows, "sweeper")
-        is_any_held = await self._settle(rows, outcome)
+        outcome = await self._send(rows, "sweeper")
         if rows:
             log.info("outbox.swept", rows=len(outcome.published))
-        was_all = len(rows) < BATCH_ROWS_MAX and not is_any_held
+        async with self._database.begin() as tx:
+            was_all = len(rows) < BATCH_ROWS_MAX and not await is_any_held(tx, self._outbox)
         if was_all and left_behind == self._left_behind:
             self._caught_up.set()
             return False
         return bool(outcome.published)
 
-    async def _settle(self, rows: Sequence[Row], outcome: Outcome) -> bool:
-        """Write down what became of the rows; whether any row is held, by whomever."""
-        async with self._database.begin() as tx:
-            await settle(tx, self._outbox, rows, outcome)
-            return await is_any_held(tx, self._outbox)
+    async def _send(self, rows: Sequence[Row], path: Path) -> Outcome:
+        """Publish, and write down what became of each row; also when broken off on the way."""
+        outcome = Outcome()
+        if not rows:
+            return outcome
+        try:
+            await self._publish(rows, outcome)
+        finally:
+            _published.add(len(outcome.published), {"path": path})
+            if outcome.unconfirmed:
+                self._fall_behind()
+            async with self._database.begin() as tx:
+                await settle(tx, self._outbox, rows, outcome)
+        return outcome
 
-    async def _publish(self, rows: Sequence[Row], path: Path) -> Outcome:
+    async def _publish(self, rows: Sequence[Row], outcome: Outcome) -> None:
         """Keys beside each other; within a key each waits for the one before to be confirmed,
         because a reconnect may lose the first of two that are under way and deliver the second.
         """
-        outcome, by_key = Outcome(), dict[str, list[Row]]()
+        by_key: dict[str, list[Row]] = {}
         for row in rows:
             by_key.setdefault(row.ordering_key, []).append(row)
-        await asyncio.gather(*(self._publish_key(group, outcome) for group in by_key.values()))
-        if outcome.unconfirmed:
-            self._fall_behind()
-        _published.add(len(outcome.published), {"path": path})
-        return outcome
+        async with asyncio.TaskGroup() as tasks:
+            for group in by_key.values():
+                tasks.create_task(self._publish_key(group, outcome))
 
     async def _publish_key(self, rows: Sequence[Row], outcome: Outcome) -> None:
         """In order, up to the first that is not confirmed; a refused one is passed over."""

@@ -1,4 +1,4 @@
-"""`python -m chat_realtime serve | migrate | describe`."""
+"""`python -m chat_realtime serve | migrate | describe | outbox-status | replay-outbox`."""
 
 import sys
 

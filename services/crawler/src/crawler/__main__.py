@@ -1,4 +1,4 @@
-"""`python -m crawler serve | migrate | describe`."""
+"""`python -m crawler serve | migrate | describe | outbox-status | replay-outbox`."""
 
 import sys
 

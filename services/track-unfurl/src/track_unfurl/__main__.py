@@ -1,4 +1,4 @@
-"""`python -m track_unfurl serve | migrate | describe`."""
+"""`python -m track_unfurl serve | migrate | describe | outbox-status | replay-outbox`."""
 
 import sys
 

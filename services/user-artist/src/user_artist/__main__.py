@@ -1,4 +1,4 @@
-"""`python -m user_artist serve | migrate | describe`."""
+"""`python -m user_artist serve | migrate | describe | outbox-status | replay-outbox`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m verification serve | migrate | describe`."""
+"""`python -m verification serve | migrate | describe | outbox-status | replay-outbox`."""
 
 import sys
 
