@@ -22,10 +22,13 @@ from nats.errors import Error as NatsError
 from seda_contracts.permissions import seed_variable, users
 from seda_devrunner.broker import guarded_nats
 from seda_devrunner.checkout import ROOT
+from seda_devrunner.logbook import LogBook
+from seda_devrunner.supervision import CRASH_LOOP_EXITS, Program, Supervised
 from seda_messaging.broker_keys import new_seed
 from seda_messaging.provision import provision_streams
 from seda_testkit.eventually import eventually
 from seda_testkit.nats import EmbeddedNats
+from seda_testkit.ports import free_port
 from seda_testkit.postgres import EmbeddedPostgres
 
 PERMISSIONS = ROOT / "infra/nats/permissions.conf"
@@ -232,6 +235,27 @@ async def test_a_service_that_ends_again_and_again_is_given_up(miniature: Miniat
     await eventually(is_given_up, timeout_seconds=45)
     assert miniature.rows()["auth-gateway"]["state"] == "ready"
     assert "not started again" in miniature.run("logs", "chat-realtime")
+
+
+async def test_a_program_that_is_ended_on_purpose_comes_back_every_time(tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    once = (
+        "import http.server, sys; http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), "
+        "http.server.SimpleHTTPRequestHandler).handle_request()"
+    )
+    program = Program(
+        name="once",
+        arguments=("-c", once, address.rpartition(":")[2]),
+        url=address,
+        ready_url=address,
+    )
+    logs = LogBook(tmp_path)
+    supervised = Supervised(program, logs, gives_up=False)
+    await supervised.start()
+    await eventually(lambda: supervised.restarts > CRASH_LOOP_EXITS, timeout_seconds=30)
+    assert supervised.state != "crash-loop"
+    await supervised.stop()
+    logs.close()
 
 
 async def test_servers_that_are_given_are_used_and_left_alone(

@@ -16,7 +16,7 @@ from seda_contracts.envelope import headers_of
 from seda_contracts.events.unfurl import UnfurlResolve, link_id
 from seda_contracts.registry import CONSUMERS, Consumer
 from seda_db import Database
-from seda_messaging import Delivery, Subscription, consumer
+from seda_messaging import Bus, BusUnavailable, Delivery, Subscription, consumer
 from seda_messaging.provision import provision
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
@@ -214,3 +214,23 @@ async def test_the_broker_is_told_one_patience_and_no_second_one(
     assert config.ack_wait == Consumer().ack_wait_seconds
     assert config.backoff is None
     assert config.max_deliver == consumer.SERVER_DELIVERIES_MAX > consumer.ATTEMPTS_MAX
+
+
+async def test_nothing_is_asked_of_a_server_that_is_away(broker: EmbeddedNats) -> None:
+    """The client would keep the question and put it to the next server, which may then send
+    messages to an inbox that nobody reads any more; seen as every second one coming late.
+    """
+    await provision(broker.url, "track-unfurl")
+    bus = Bus(broker.url, service="track-unfurl")
+    await bus.open()
+    try:
+        pull = bus.pull("CMD_UNFURL", "track-unfurl_links")
+        await pull.open()
+        broker.kill()
+        await eventually(lambda: not bus.is_connected)
+        with pytest.raises(BusUnavailable, match="not connected"):
+            await pull.next(1)
+        await pull.close()
+        broker.start()
+    finally:
+        await bus.close()

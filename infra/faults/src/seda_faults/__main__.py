@@ -41,7 +41,9 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="seda_faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="of the random schedule and of what people do")
-    parser.add_argument("--only", help="schedules and mutants whose name begins like this")
+    parser.add_argument(
+        "--only", default="", help="schedules and mutants whose name begins like this"
+    )
     parser.add_argument("--soak", type=int, default=0, metavar="RUNS", help="random schedules only")
     parser.add_argument("--drain-seconds", type=float, default=DRAIN_SECONDS)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -58,50 +60,61 @@ def _programme(options: argparse.Namespace, seed: int) -> list[Trial]:
         ]
         return [Trial(None, script) for script in scripts]
     all_trials = [*(Trial(None, script) for script in correct_scripts(seed)), *TRIALS]
-    only = options.only or ""
-    return [t for t in all_trials if (t.mutant or t.script.name).startswith(only)]
+    chosen = [trial for trial in all_trials if _name(trial).startswith(options.only)]
+    if not chosen:
+        sys.exit(f"no schedule and no mutant begins with {options.only!r}")
+    return chosen
 
 
 async def _play(trials: list[Trial], seed: int, options: argparse.Namespace) -> list[Result]:
-    """The folder of a run that went wrong stays, with logs and data, and is named."""
-    results = []
+    """One after the other, each on servers of its own."""
     folder = Path(tempfile.mkdtemp(prefix="seda-faults-"))
     prepared = folder / "prepared"
     try:
         await prepare(prepared)
-        for number, trial in enumerate(trials):
-            stage = folder / f"{number}-{trial.mutant or trial.script.name}"
-            say = print if options.verbose else lambda _: None
-            for fault in trial.script.faults:
-                say(f"    {fault}")
-            result = await run(
-                trial.script,
-                prepared,
-                stage,
-                seed=seed,
-                mutant=trial.mutant,
-                drain_seconds=options.drain_seconds,
-                say=say,
-            )
-            sign = "ok  " if report.is_right(result) else "BAD "
-            name = trial.mutant or "correct"
-            print(
-                f"{sign} {name} under {trial.script.name}: "
-                f"{result.verdict.violations} violations, {result.seconds:.0f} s",
-                flush=True,
-            )
-            if report.is_right(result):
-                shutil.rmtree(stage)
-            else:
-                print(f"     what is left of it: {stage}")
-            for line in result.verdict.reasons:
-                say(f"    {line}")
-            results.append(result)
+        return [
+            await _play_one(trial, prepared, folder / f"{number}-{_name(trial)}", seed, options)
+            for number, trial in enumerate(trials)
+        ]
     finally:
         shutil.rmtree(prepared, ignore_errors=True)
         with suppress(OSError):
             os.rmdir(folder)  # unless something is left in it
-    return results
+
+
+async def _play_one(
+    trial: Trial, prepared: Path, folder: Path, seed: int, options: argparse.Namespace
+) -> Result:
+    """The folder of a run that went wrong stays, with logs and data, and is named."""
+    say = print if options.verbose else lambda _: None
+    for fault in trial.script.faults:
+        say(f"    {fault}")
+    result = await run(
+        trial.script,
+        prepared,
+        folder,
+        seed=seed,
+        mutant=trial.mutant,
+        drain_seconds=options.drain_seconds,
+        say=say,
+    )
+    for line in result.verdict.reasons:
+        say(f"    {line}")
+    sign = "ok  " if report.is_right(result) else "BAD "
+    print(
+        f"{sign} {trial.mutant or 'correct'} under {trial.script.name}: "
+        f"{result.verdict.violations} violations, {result.seconds:.0f} s",
+        flush=True,
+    )
+    if report.is_right(result):
+        shutil.rmtree(folder)
+    else:
+        print(f"     what is left of it: {folder}", flush=True)
+    return result
+
+
+def _name(trial: Trial) -> str:
+    return trial.mutant or trial.script.name
 
 
 def _what(result: Result) -> list[str]:

@@ -84,10 +84,6 @@ class Stage:
         finally:
             await platform.stop()
 
-    @property
-    def services(self) -> tuple[str, ...]:
-        return tuple(service.name for service in self._services)
-
     def kill(self, name: str) -> None:
         """As a crash does: the process and all it started, at once."""
         self._signal(name, signal.SIGKILL)

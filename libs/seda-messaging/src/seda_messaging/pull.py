@@ -129,6 +129,11 @@ class Pull:
         return None
 
     async def _ask(self, batch: int) -> None:
+        """Never into the client's buffer: it would reach the next server behind our back, and that
+        one may send messages to this inbox long after we have left it.
+        """
+        if not self._client.is_connected:
+            raise PullLost("not connected")
         request = {"batch": batch, "expires": int(POLL_SECONDS * 1e9)}
         with unavailable():
             await self._client.publish(self._subject, json.dumps(request).encode(), self._inbox)
