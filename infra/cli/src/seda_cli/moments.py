@@ -1,34 +1,31 @@
-"""Times as people say them (`10m`, `2h`, an ISO date) and as they read them (`4 s`, `3 min`)."""
+"""Times as people read them (`4 s`, `3 min`) and as they are told on a command line."""
 
-import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from seda_runtime.clock import read_moment, read_span
 
 from seda_cli.failure import WrongUsage
 
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
+T = TypeVar("T")
 
 
 def span(text: str) -> timedelta:
     """Raises WrongUsage unless it reads like `90s`, `10m`, `2h` or `3d`."""
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise WrongUsage(f"{text!r} is no span of time: write 90s, 10m, 2h or 3d")
-    return timedelta(seconds=int(found[1]) * _SECONDS[found[2]])
+    return _told(lambda: read_span(text))
 
 
 def moment(text: str, *, now: datetime) -> datetime:
-    """That long ago, or a date with or without a time; UTC where no zone is said.
+    """That long ago, or a date with or without a time. Raises WrongUsage."""
+    return _told(lambda: read_moment(text, now=now))
 
-    Raises WrongUsage.
-    """
-    if _SPAN.fullmatch(text):
-        return now - span(text)
+
+def _told(read: Callable[[], T]) -> T:
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongUsage(f"{text!r} is no time: write 10m, 2h or 2026-11-20T08:00") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return read()
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
 
 
 def ago(seconds: float) -> str:

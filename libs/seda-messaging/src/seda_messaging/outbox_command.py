@@ -5,14 +5,13 @@ They need the service's own DATABASE_URL and nothing else; the running service d
 
 import argparse
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 from seda_db import Database, DatabaseUnavailable
-from seda_runtime.clock import Clock, utc_now
+from seda_runtime.clock import Clock, read_moment, utc_now
 from seda_runtime.settings import load
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,8 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from seda_messaging.replay import OutboxStatus, outbox_status, replay
 
 T = TypeVar("T")
-AGE = re.compile(r"(\d{1,5})([smhd])")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class OutboxCommandFailed(Exception):
@@ -53,12 +50,14 @@ def replay_now(
     options end the process with status 2, as argparse does.
     """
     parser = argparse.ArgumentParser(prog="replay-outbox")
-    parser.add_argument("--since", required=True, help="2h, 30m, 3d or a moment with time zone")
+    parser.add_argument(
+        "--since", required=True, help="2h, 30m, 3d or a moment (UTC)"
+    )
     parser.add_argument("--until", help="the same; without it everything up to now")
     parser.add_argument("--type", help="only this event type, as in chat.message.sent.v1")
     options = parser.parse_args(arguments)
-    since = moment_of(options.since, now())
-    until = None if options.until is None else moment_of(options.until, now())
+    since = _moment(options.since, now())
+    until = None if options.until is None else _moment(options.until, now())
     if until is not None and until <= since:
         raise OutboxCommandFailed("--until is not after --since; exchange them")
     if options.type is not None and options.type not in types:
@@ -78,22 +77,11 @@ def replay_now(
     return f"{said} Follow it with outbox-status."
 
 
-def moment_of(text: str, now: datetime) -> datetime:
-    """`2h` is two hours before `now`; else a moment of ISO 8601 with its zone.
-
-    Raises OutboxCommandFailed.
-    """
-    if (age := AGE.fullmatch(text)) is not None:
-        return now - timedelta(**{UNITS[age[2]]: int(age[1])})
+def _moment(text: str, now: datetime) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise OutboxCommandFailed(
-            f"{text!r} is no time; write 30m, 2h, 3d or 2026-01-31T12:00:00Z"
-        ) from None
-    if moment.tzinfo is None:
-        raise OutboxCommandFailed(f"{text!r} has no time zone; add Z for UTC, or +02:00")
-    return moment
+        return read_moment(text, now=now)
+    except ValueError as error:
+        raise OutboxCommandFailed(str(error)) from None
 
 
 def _in_transaction(
