@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import httpx
+from seda_messaging.cancellation import still_wanted
 from seda_testkit.client import Api, ApiError, CommandRefused, LiveSocket
 from websockets.exceptions import WebSocketException
 
@@ -31,7 +32,7 @@ class Listener:
 
     async def follow(self) -> None:
         """Until cancelled."""
-        while True:
+        while still_wanted():
             try:
                 ticket = await self._api.ticket()
                 async with LiveSocket.open(
@@ -55,7 +56,7 @@ class Listener:
                 await self._read_log(room["room"], up_to=room["head"])
         self.socket = socket
         read = 0
-        while True:
+        while still_wanted():
             frame = await socket.nth(read)
             read += 1
             if frame.op == "ev":

@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import httpx
+from seda_messaging.cancellation import still_wanted
 from seda_testkit.client import Api, ApiError, CommandRefused
 from websockets.exceptions import WebSocketException
 
@@ -43,7 +44,7 @@ class Person:
 
     async def live(self) -> None:
         """Listen, and do one thing after the other until cancelled."""
-        while True:
+        while still_wanted():
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * PAUSE_SECONDS)
             await self._random.choices(
                 (self._post, self._share, self._edit, self._react), (45, 20, 15, 20)
@@ -139,7 +140,7 @@ class Crowd:
 
     async def _newcomers(self) -> None:
         number = 0
-        while True:
+        while still_wanted():
             number += 1
             await self._sign_up(f"newcomer{number}")
             await asyncio.sleep(NEWCOMER_SECONDS)
@@ -182,7 +183,7 @@ async def until_told(operation: Operation, attempt: Callable[[], Awaitable[T]]) 
 
 async def insist(attempt: Callable[[], Awaitable[T]]) -> T:
     """Try until there is an answer. Raises ApiError and CommandRefused when it is no."""
-    while True:
+    while still_wanted():
         try:
             return await attempt()
         except CommandRefused as error:
@@ -194,3 +195,4 @@ async def insist(attempt: Callable[[], Awaitable[T]]) -> T:
         except NOT_TOLD:
             pass
         await asyncio.sleep(TRY_AGAIN_SECONDS)
+    raise asyncio.CancelledError

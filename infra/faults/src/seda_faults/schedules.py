@@ -106,7 +106,7 @@ class Trial:
 def _aimed(mutant: str, *faults: Fault, **failpoints: str) -> Trial:
     """Long and hard enough that the mutant is caught every time, and no longer."""
     armed = {name.replace("_", "-"): text for name, text in failpoints.items()}
-    return Trial(mutant, Script("aimed", [*faults], load_seconds=8, failpoints=armed))
+    return Trial(mutant, Script(f"at {mutant}", [*faults], load_seconds=8, failpoints=armed))
 
 
 TRIALS = (
@@ -121,8 +121,11 @@ TRIALS = (
     # The request that dies is one of the last: silence outlasts the time to drain.
     _aimed("no_reconnect_handling", Fault(6.0, "away", "nats", 1.0)),
 )
-"""Every window these aim at is one the correct program passes through under the other schedules."""
 
 
 def correct_scripts(seed: int) -> tuple[Script, ...]:
-    return (FAILPOINTS, OUTAGES, KILLS, FREEZES, random_script(seed))
+    """What the correct program must pass: also every script aimed at a mutant, or that mutant's
+    violations would say nothing of the mutation.
+    """
+    aimed = (trial.script for trial in TRIALS)
+    return (FAILPOINTS, OUTAGES, KILLS, FREEZES, random_script(seed), *aimed)

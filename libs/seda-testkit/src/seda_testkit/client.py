@@ -192,7 +192,8 @@ class LiveSocket:
     async def command(self, op: str, body: Json | None = None, *, room: str | None = None) -> Json:
         """The `ok` of the reply. Raises CommandRefused, or TimeoutError without a reply."""
         number, self._next_id = self._next_id, self._next_id + 1
-        reply = self._replies[number] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._replies[number] = reply
         # Where sending fails first, nobody asks the reply how it ended.
         reply.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         content: Json = {"id": number, "op": op, "d": body or {}}
@@ -200,7 +201,9 @@ class LiveSocket:
             content["room"] = room
         try:
             await self._connection.send(json.dumps(content))
-            return await asyncio.wait_for(reply, REPLY_SECONDS_MAX)
+            # Not `wait_for`: in Python 3.11 it may forget that we were told to stop.
+            async with asyncio.timeout(REPLY_SECONDS_MAX):
+                return await reply
         finally:
             del self._replies[number]
 
