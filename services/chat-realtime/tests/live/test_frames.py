@@ -237,6 +237,43 @@ async def test_a_client_that_asks_and_never_reads_is_not_heard_and_then_cut(
         assert (len(edge.messages) - heard) * 16_000 <= len(flood)
 
 
+async def test_pings_of_a_client_that_never_reads_pile_up_no_pongs_while_it_is_being_closed(
+    listening: Any, raw: Any
+) -> None:
+    options = {"stall_seconds_max": 0.05, "close_timeout_seconds": 0.3}
+    async with listening(**options) as (listener, edge):
+        _reader, writer, _head = await raw(listener)
+        writer.transport.pause_reading()
+        await edge.heard("opened")
+        connection = edge.connections[0]
+        while "paused" not in edge.events:
+            connection.send(b"x" * 60_000)
+        buffered = connection.write.__self__.get_write_buffer_size
+        most, flood = buffered(), masked(9, b"?" * 125) * 500
+        async with asyncio.timeout(10):
+            while listener.connections:
+                if writer.transport.get_write_buffer_size() < len(flood):
+                    writer.write(flood)
+                most = max(most, buffered())
+                await asyncio.sleep(0)
+        assert edge.events == ["opened", "paused", "closed"]
+        assert most < 400_000
+
+
+async def test_an_edge_that_fails_ends_its_connection_and_no_other(
+    listening: Any, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening() as (listener, edge):
+        reader, writer, _head = await raw(listener)
+        other_reader, other_writer, _head = await raw(listener)
+        with monkeypatch.context() as broken:
+            broken.delattr(type(edge), "received")
+            writer.write(text(b"a"))
+            assert code_of(await asyncio.wait_for(reader.read(), 5)) == 1011
+        other_writer.write(text(b"b"))
+        assert await asyncio.wait_for(other_reader.readexactly(3), 5) == b"\x81\x01b"
+
+
 async def test_a_client_that_closes_its_half_is_let_go(listening: Any, raw: Any) -> None:
     async with listening() as (listener, edge):
         reader, writer, _head = await raw(listener)

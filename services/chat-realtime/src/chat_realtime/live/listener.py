@@ -253,7 +253,10 @@ class Connection(asyncio.Protocol):
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             is_text = frame.opcode is Opcode.TEXT
             if frame.fin:
-                self._tell_edge(bytes(frame.data), is_text=is_text)
+                payload = bytes(frame.data)
+                if is_text:
+                    payload.decode()
+                self._tell_edge(payload, is_text=is_text)
             else:
                 self._utf8 = codecs.getincrementaldecoder("utf-8")() if is_text else None
                 self._take_fragment(frame)
@@ -269,8 +272,6 @@ class Connection(asyncio.Protocol):
             self._tell_edge(payload, is_text=is_text)
 
     def _tell_edge(self, payload: bytes, *, is_text: bool) -> None:
-        if is_text:
-            payload.decode()
         # Nobody hears what comes after a close frame of ours.
         if self.client is None:
             return
@@ -302,9 +303,9 @@ class Connection(asyncio.Protocol):
     def _expect_close(self) -> None:
         if self._close_at is None:
             self._close_at = self._listener.now() + self._listener.options.close_timeout_seconds
-            # A paused reader would never see the peer's close frame.
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            # A held reader would never see the peer's close frame. Who does not read stays unread:
+            # pongs to its pings are the one thing that would still pile up.
+            self.hold_reading(False)
 
     def _end(self) -> None:
         """The peer had its moment. Close, or reset when it left bytes unread."""
