@@ -48,6 +48,11 @@ faults: setup ## kill, freeze and restart everything under load, and prove that 
 soak: setup ## random faults for a long time (runs=30)
 	@$(BIN)/python -m seda_faults --soak $(or $(runs),30) $(if $(seed),--seed $(seed))
 
+.PHONY: autobahn
+autobahn: setup ## test the socket listener's WebSocket conformance (needs a Python 2.7 for the suite)
+	@sh infra/autobahn/install.sh
+	@$(BIN)/python -m seda_autobahn
+
 .PHONY: check format-check lint types imports checks
 check: format-check lint types imports checks ## everything that is checked without running the product
 format-check: setup

@@ -99,6 +99,15 @@ def test_what_stands_beside_the_product_is_pinned_and_shares_its_versions(root) 
         assert {name: lock[name] for name in shared} == {name: everything[name] for name in shared}
 
 
+def test_the_suite_for_sockets_is_pinned_for_an_interpreter_that_make_lock_cannot_know(
+    root,
+) -> None:
+    for name in ("python2.lock", "virtualenv.lock"):
+        lock, unhashed = parse_lock((root / "infra/autobahn" / name).read_text())
+        assert unhashed == [], name
+        assert all(Version(version) for version in lock.values()), name
+
+
 def test_npm_packages_are_exact_and_come_from_no_named_place(root) -> None:
     project = json.loads((root / "infra/node/package.json").read_text())
     lock = json.loads((root / "infra/node/package-lock.json").read_text())["packages"]

@@ -1,5 +1,6 @@
 """Who may open a socket, for how long, and how it ends."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -165,6 +166,19 @@ async def test_no_hello_closes_the_socket(chat: "Chat", start_chat: Any, knock: 
         welcome = await socket.until(op="welcome")
         assert welcome["limits"]["frame_bytes"] == 16_384
         assert await socket.close_code() == 4001
+
+
+async def test_a_peer_that_went_without_a_word_is_closed_and_let_go(
+    chat: "Chat", start_chat: Any, raw: Any
+) -> None:
+    async with start_chat(hello_timeout_seconds=0.1) as quick:
+        listener = quick.live.listener
+        # No library that would answer the close frame: as when the network is gone.
+        reader, _writer, _head = await raw(listener)
+        frames = await asyncio.wait_for(reader.read(), 5)
+        assert frames.endswith(b"\x88\x12" + (4001).to_bytes(2, "big") + b"no hello in time")
+        await listener.empty(within_seconds=5)
+        assert not listener.connections
 
 
 async def test_a_silent_client_loses_its_socket(chat: "Chat", start_chat: Any) -> None:

@@ -8,10 +8,11 @@ frame must go straight to many transports (see infra/decisions).
 """
 
 import asyncio
+import codecs
 import contextlib
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -53,10 +54,32 @@ class Edge(Protocol):
 
     def opened(self, connection: "Connection") -> None: ...
     def received(self, connection: "Connection", payload: bytes) -> None: ...
+    def received_binary(self, connection: "Connection", payload: bytes) -> None: ...
     def closed(self, connection: "Connection") -> None: ...
     def paused(self, connection: "Connection") -> None: ...
     def resumed(self, connection: "Connection") -> None: ...
     def ticked(self, connection: "Connection", now: float) -> None: ...
+
+
+class _Protocol(ServerProtocol):
+    """The library's protocol, telling of every frame while it is parsed.
+
+    From a list fetched after a whole chunk one cannot tell what came before a broken frame in it,
+    which is to be answered, from what the broken frame ended.
+    """
+
+    def __init__(self, take_frame: Callable[[Frame], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._take_frame = take_frame
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            # RFC 6455, 5.4: a control frame may stand between the fragments of a message, and a
+            # close frame is one. The library takes it for a broken message and answers 1002.
+            self.current_size = None
+        super().recv_frame(frame)
+        self.events.clear()
+        self._take_frame(frame)
 
 
 class Connection(asyncio.Protocol):
@@ -64,14 +87,15 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_close_at",
-        "_fragments",
         "_listener",
+        "_message",
         "_opened_at",
         "_paused_at",
         "_protocol",
         "_reading_paused",
         "_room_to_write",
         "_transport",
+        "_utf8",
         "client",
         "write",
     )
@@ -79,13 +103,17 @@ class Connection(asyncio.Protocol):
     def __init__(self, listener: "Listener") -> None:
         self._listener = listener
         options = listener.options
-        self._protocol = ServerProtocol(
+        self._protocol = _Protocol(
+            self._take_frame,
             origins=[*(cast("Origin", origin) for origin in options.origins), None],
             subprotocols=[Subprotocol(frames.SUBPROTOCOL)],
             select_subprotocol=_select_subprotocol,
             max_size=options.frame_bytes_max,
         )
-        self._fragments: list[bytes] = []
+        self._message = bytearray()
+        """The fragments so far, of a message that has more to come."""
+        self._utf8: codecs.IncrementalDecoder | None = None
+        """Of a fragmented text. None while there is none, and in a fragmented binary message."""
         self._opened_at = listener.now()
         self._paused_at: float | None = None
         self._close_at: float | None = None
@@ -105,7 +133,17 @@ class Connection(asyncio.Protocol):
         self._listener.emptied.clear()
 
     def data_received(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+        start = 0
+        # Line by line until the request is answered: the parser would take for frames what follows
+        # the request in the same chunk, and fail the connection before it can be answered.
+        while self._protocol.state is State.CONNECTING and not self._protocol.eof_sent:
+            end = data.find(b"\n", start) + 1 or len(data)
+            self._protocol.receive_data(data[start:end])
+            self._advance()
+            start = end
+            if start == len(data):
+                return
+        self._protocol.receive_data(data[start:] if start else data)
         self._advance()
 
     def eof_received(self) -> None:
@@ -188,13 +226,9 @@ class Connection(asyncio.Protocol):
     # Inside.
 
     def _advance(self) -> None:
-        # Answers the protocol made by itself (pongs) leave before replies to what came after.
-        self._flush()
         for event in self._protocol.events_received():
             if isinstance(event, Request):
                 self._shake_hands(event)
-            elif isinstance(event, Frame):
-                self._take_frame(event)
         self._flush()
         if self._protocol.state is not State.OPEN:
             self._leave_edge()
@@ -211,28 +245,40 @@ class Connection(asyncio.Protocol):
             self._listener.edge.opened(self)
 
     def _take_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self._fail(CloseCode.UNSUPPORTED_DATA, "text only")
-            return
-        if frame.opcode is not Opcode.TEXT and frame.opcode is not Opcode.CONT:
-            return
-        self._fragments.append(bytes(frame.data))
-        if not frame.fin:
-            return
-        payload = b"".join(self._fragments)
-        self._fragments.clear()
-        try:
-            payload.decode()
-        except UnicodeDecodeError:
-            self._fail(CloseCode.INVALID_DATA, "not UTF-8")
-            return
-        if self.client is not None:
-            self._listener.edge.received(self, payload)
+        """Raises UnicodeDecodeError, which the parser answers with 1007."""
+        # A pong leaves before replies to what came after its ping.
+        self._flush()
+        if frame.opcode is Opcode.CONT:
+            self._take_fragment(frame)
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            is_text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                payload = bytes(frame.data)
+                if is_text:
+                    payload.decode()
+                self._tell_edge(payload, is_text=is_text)
+            else:
+                self._utf8 = codecs.getincrementaldecoder("utf-8")() if is_text else None
+                self._take_fragment(frame)
 
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        self._protocol.fail(code, reason)
-        # The rest of this chunk is not to be heard.
-        self._leave_edge()
+    def _take_fragment(self, frame: Frame) -> None:
+        if self._utf8 is not None:
+            self._utf8.decode(frame.data, final=frame.fin)
+        self._message += frame.data
+        if frame.fin:
+            payload, is_text = bytes(self._message), self._utf8 is not None
+            self._message.clear()
+            self._utf8 = None
+            self._tell_edge(payload, is_text=is_text)
+
+    def _tell_edge(self, payload: bytes, *, is_text: bool) -> None:
+        # Nobody hears what comes after a close frame of ours.
+        if self.client is None:
+            return
+        if is_text:
+            self._listener.edge.received(self, payload)
+        else:
+            self._listener.edge.received_binary(self, payload)
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -257,9 +303,9 @@ class Connection(asyncio.Protocol):
     def _expect_close(self) -> None:
         if self._close_at is None:
             self._close_at = self._listener.now() + self._listener.options.close_timeout_seconds
-            # A paused reader would never see the peer's close frame.
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            # A held reader would never see the peer's close frame. Who does not read stays unread:
+            # pongs to its pings are the one thing that would still pile up.
+            self.hold_reading(False)
 
     def _end(self) -> None:
         """The peer had its moment. Close, or reset when it left bytes unread."""
@@ -361,6 +407,12 @@ def _refusal(protocol: ServerProtocol, request: Request, listener: Listener) -> 
     if query:
         # Addresses end up in logs; tickets and tokens belong into the first frame.
         return protocol.reject(HTTPStatus.BAD_REQUEST, "No query here: say hello instead.\n")
+    if request.method == "GET" and request.headers.get_all("Sec-WebSocket-Version") != ["13"]:
+        # RFC 6455, 4.4: the answer names the version that would be understood.
+        response = protocol.reject(HTTPStatus.UPGRADE_REQUIRED, "WebSocket version 13 only.\n")
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Sec-WebSocket-Version"] = "13"
+        return response
     if "Origin" not in request.headers and "Cookie" in request.headers:
         return protocol.reject(HTTPStatus.FORBIDDEN, "A browser must send its Origin.\n")
     return None

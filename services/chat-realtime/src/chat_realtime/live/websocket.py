@@ -20,6 +20,7 @@ from seda_identity.tokens import InvalidToken, KeysUnavailable, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import gauge, sampled, span
+from websockets.frames import CloseCode
 
 from chat_realtime.live import frames, joining
 from chat_realtime.live.commands import Desk, perform
@@ -145,6 +146,9 @@ class SocketEdge:
                     self._answer_beat(client, decision, beat)
                 case Command():
                     self._enqueue(client, decision)
+
+    def received_binary(self, connection: Connection, payload: bytes) -> None:
+        connection.close(CloseCode.UNSUPPORTED_DATA, "text only")
 
     def closed(self, connection: Connection) -> None:
         client: Client = connection.client

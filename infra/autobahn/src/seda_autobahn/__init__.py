@@ -1,0 +1,1 @@
+"""Runs the Autobahn test suite against the socket listener of chat-realtime."""

@@ -1,0 +1,95 @@
+"""`python -m seda_autobahn`: run the whole suite, print the table, fail at what is not waived.
+
+Needs what infra/autobahn/install.sh installs; `make autobahn` does both.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import uvloop
+
+from seda_autobahn import verdict
+from seda_autobahn.echo import listening
+
+FOLDER = Path(__file__).parents[2]
+TOOLS = FOLDER.parents[1] / ".tools/autobahn"
+WSTEST = TOOLS / "python2/bin/wstest"
+AGENT = "chat-realtime"
+CASES = 517
+"""Of the pinned suite. A run that ends early must not look good."""
+RUN_SECONDS_MAX = 280
+
+
+class SuiteFailed(Exception):
+    """The suite itself did not run to its end."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _options(arguments)
+    waivers = verdict.read_waivers((FOLDER / "waivers.toml").read_text())
+    try:
+        index = _run_suite(options.reports, on_asyncio=options.asyncio)
+    except SuiteFailed as error:
+        print(f"autobahn: {error}", file=sys.stderr)
+        return 2
+    cases = verdict.read_cases(index)
+    print(verdict.table(cases, waivers))
+    found = verdict.complaints(cases, waivers, expected=CASES)
+    print(f"\nEvery case: {options.reports}/index.html")
+    print("\n".join(["", "NOT GOOD:", *found]) if found else "good: nothing failed")
+    return 1 if found else 0
+
+
+def _run_suite(reports: Path, *, on_asyncio: bool) -> dict[str, Any]:
+    """What the suite found, by case number."""
+    if not WSTEST.exists():
+        raise SuiteFailed("the suite is not installed; `make autobahn` installs it")
+    reports.mkdir(parents=True, exist_ok=True)
+    index = reports / "index.json"
+    index.unlink(missing_ok=True)
+    # The loop the product runs on, unless the other one is asked for.
+    loop_factory = asyncio.new_event_loop if on_asyncio else uvloop.new_event_loop
+    with (
+        (reports / "wstest.log").open("wb") as log,
+        asyncio.Runner(loop_factory=loop_factory) as loop,
+    ):
+        loop.run(_ask_everything(reports, log))
+    if not index.exists():
+        raise SuiteFailed(f"it left no report; {reports}/wstest.log says why")
+    found: dict[str, Any] = json.loads(index.read_text())[AGENT]
+    return found
+
+
+async def _ask_everything(reports: Path, log: BinaryIO) -> None:
+    """Listen, and let wstest knock once for each case."""
+    specification = reports / "fuzzingclient.json"
+    async with listening() as url:
+        wanted = {"outdir": str(reports), "servers": [{"agent": AGENT, "url": url}], "cases": ["*"]}
+        specification.write_text(json.dumps(wanted))
+        process = await asyncio.create_subprocess_exec(
+            WSTEST, "--mode=fuzzingclient", f"--spec={specification}", stdout=log, stderr=log
+        )
+        try:
+            await asyncio.wait_for(process.wait(), RUN_SECONDS_MAX)
+        except TimeoutError:
+            raise SuiteFailed(f"not done after {RUN_SECONDS_MAX} s; see {log.name}") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m seda_autobahn", description=__doc__)
+    parser.add_argument("--asyncio", action="store_true", help="the listener without uvloop")
+    parser.add_argument("--reports", type=Path, default=TOOLS / "reports", help="where to write")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
