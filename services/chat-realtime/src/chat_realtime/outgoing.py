@@ -52,13 +52,14 @@ async def add_events(
         "payloads": [row["payload"] for row in rows.values()],
     }
     written = (await tx.execute(_ADD, parameters)).all()
-    offered = sorted(
-        (Row(id=row.id, **rows[row.event_id]) for row in written), key=lambda row: row.id
-    )
+    offered = (Row(id=row.id, **rows[row.event_id]) for row in written)
+    offer_after_commit(tx, outbox, sorted(offered, key=lambda row: row.id))
+    failpoint("outbox.before_commit")
 
+
+def offer_after_commit(tx: AsyncSession, outbox: Outbox, rows: Sequence[Row]) -> None:
     def committed(_: Any) -> None:
         failpoint("outbox.after_commit")
-        outbox.offer(offered)
+        outbox.offer(rows)
 
     session_event.listen(tx.sync_session, "after_commit", committed, once=True)
-    failpoint("outbox.before_commit")
