@@ -6,6 +6,7 @@ nothing would let the suite pass without proving anything.
 """
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -80,7 +81,12 @@ def publish_before_commit() -> None:
 
         return at_once
 
+    def all_at_once(_: Any) -> Any:
+        return lambda tx, outbox, rows: outbox.offer(rows)
+
     _replace(import_module("seda_messaging.outbox").Outbox, "_after_commit", make)
+    # Messages write their rows together.
+    _replace(import_module("chat_realtime.outgoing"), "offer_after_commit", all_at_once)
 
 
 def no_dedupe_id() -> None:
@@ -134,12 +140,14 @@ def no_sequence_lock() -> None:
     cards = import_module("chat_realtime.cards.store")
     log: Any = import_module("chat_realtime.log.store")
     _replace(rooms, "lock_standing", lambda _: rooms.standing_of)
+    _replace(rooms.store, "lock_rooms", lambda _: _lock_nothing)
     _replace(cards, "lock_rooms_with_link", lambda _: _rooms_with_link)
     locked = log._APPEND
     taken, found = re.subn(
         r"UPDATE chat\.room.*?acl_epoch\s+\), written",
-        "SELECT CAST(current_setting('mutant.last_seq') AS bigint) AS last_seq, epoch, acl_epoch "
-        "FROM chat.room WHERE id = :room_id), written",
+        "SELECT id, CAST(CAST(current_setting('mutant.seqs') AS jsonb) ->> CAST(id AS text) "
+        "AS bigint) - added.count AS seq_before, epoch, acl_epoch "
+        "FROM chat.room JOIN added ON added.room_id = id), written",
         locked.text,
         flags=re.DOTALL,
     )
@@ -147,33 +155,38 @@ def no_sequence_lock() -> None:
         raise AttributeError("the room log takes its numbers in another way")
 
     def make(append: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
-        async def number_first(tx: Any, room_id: Any, changes: Any, **how: Any) -> Any:
-            last_seq = await _take_numbers(tx, room_id, len(changes))
+        async def number_first(tx: Any, changes: Any, **how: Any) -> Any:
+            seqs = await _take_numbers(tx, {room: len(each) for room, each in changes.items()})
             # A room that is being made is nobody else's yet.
-            log._APPEND = locked if last_seq is None else sqlalchemy.text(taken)
-            return await append(tx, room_id, changes, **how)
+            log._APPEND = sqlalchemy.text(taken) if seqs else locked
+            return await append(tx, changes, **how)
 
         return number_first
 
     _replace(log, "append", make)
 
 
-async def _take_numbers(tx: Any, room_id: Any, count: int) -> int | None:
+async def _take_numbers(tx: Any, counts: Mapping[Any, int]) -> dict[str, int]:
+    """The last number taken in each room that is there for others too."""
+    taking = sqlalchemy.text(
+        "UPDATE chat.room SET last_seq = last_seq + :count WHERE id = :room_id RETURNING last_seq"
+    )
+    seqs: dict[str, int] = {}
     async with AsyncSession(tx.bind) as own:
-        last_seq: int | None = await own.scalar(
-            sqlalchemy.text(
-                "UPDATE chat.room SET last_seq = last_seq + :count WHERE id = :room_id "
-                "RETURNING last_seq"
-            ),
-            {"count": count, "room_id": room_id},
-        )
-        await own.commit()
-    if last_seq is not None:
-        await tx.execute(
-            sqlalchemy.text("SELECT set_config('mutant.last_seq', :last_seq, true)"),
-            {"last_seq": str(last_seq)},
-        )
-    return last_seq
+        for room_id, count in counts.items():
+            seq: int | None = await own.scalar(taking, {"count": count, "room_id": room_id})
+            await own.commit()
+            if seq is not None:
+                seqs[str(room_id)] = seq
+    await tx.execute(
+        sqlalchemy.text("SELECT set_config('mutant.seqs', :seqs, true)"),
+        {"seqs": json.dumps(seqs)},
+    )
+    return seqs
+
+
+async def _lock_nothing(tx: Any, room_ids: Any) -> None:
+    del tx, room_ids
 
 
 async def _rooms_with_link(tx: Any, link_id: Any) -> Any:

@@ -20,6 +20,7 @@ from chat_realtime.consumers import subscriptions
 from chat_realtime.live.operations import make_door
 from chat_realtime.live.runner import run_live
 from chat_realtime.log.operations import Recording
+from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.routes import MessageRoutes
 from chat_realtime.moderation.routes import ModerationRoutes
 from chat_realtime.problems import PROBLEMS
@@ -38,16 +39,20 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     outbox = Outbox(Table.metadata, service=NAME, now=now)
     signals = Signals(bus)
     recording = Recording(outbox=outbox, signals=signals, now=now)
+    batcher = Batcher(db, recording)
     door = make_door(settings.gateway_url, now=now)
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
-        """Sockets close first, then consumers and relay, then the database."""
+        """Sockets close first, then the batcher, consumers and relay, then the database."""
         try:
             async with (
                 run_messaging(bus, outbox, db, subscriptions(db, recording)),
                 signals.run(),
-                run_live(settings, bus=bus, db=db, recording=recording, door=door) as live,
+                batcher.run(),
+                run_live(
+                    settings, bus=bus, db=db, recording=recording, batcher=batcher, door=door
+                ) as live,
             ):
                 app.state.live = live
                 yield
@@ -64,6 +69,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),
             "recording": Provide(lambda: recording, sync_to_thread=False),
+            "batcher": Provide(lambda: batcher, sync_to_thread=False),
         },
         ready_checks={"database": db.ping, "nats": bus.ready},
         before_start=[enforce_policies],

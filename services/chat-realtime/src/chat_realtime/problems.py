@@ -10,9 +10,11 @@ from seda_runtime.problems import Problem, ProblemTable
 
 from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.messages.domain import (
+    Busy,
     CidConflict,
     MessageNotFound,
     NotAuthor,
+    Stopping,
     TooManyReactions,
 )
 from chat_realtime.moderation.domain import CannotModerateSelf, InvalidUntil
@@ -50,5 +52,7 @@ PROBLEMS: ProblemTable = {
     InvalidText: Problem(422, "invalid_text", "The text cannot be kept as it is."),
     InvalidUntil: Problem(422, "invalid_until", "The end of the action is not sound."),
     CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),
+    Busy: Problem(503, "busy", "Too many messages are on their way right now."),
+    Stopping: Problem(503, "unavailable", "This server is about to stop."),
     DatabaseUnavailable: Problem(503, "unavailable", "The database is not reachable right now."),
 }

@@ -1,6 +1,7 @@
 """Finding links in what people type. Pure."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -40,6 +41,12 @@ def find_links(text: str) -> list[FoundLink]:
         if len(found) == LINKS_MAX:
             break
     return list(found.values())
+
+
+def links_and_cards(links: Sequence[FoundLink], shown: Mapping[UUID, ShownCard]) -> dict[str, Any]:
+    """As a message tells them: every link, and the cards that are there already."""
+    cards = [shown[link.link_id] for link in links if link.link_id in shown]
+    return {"links": msgspec.to_builtins(links), "cards": msgspec.to_builtins(cards)}
 
 
 def _without_punctuation(url: str) -> str:

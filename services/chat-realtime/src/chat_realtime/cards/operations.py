@@ -1,11 +1,11 @@
 """Give links their cards: at once when the card is known, later for all messages together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
 import msgspec
-from seda_contracts.events.chat import CardAttached
+from seda_contracts.events.chat import CardAttached, SharedLink
 from seda_contracts.events.unfurl import LinkUnresolvable, TrackResolved, UnfurlResolve
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +20,20 @@ async def known_cards(tx: AsyncSession, links: Sequence[FoundLink]) -> dict[UUID
     return await store.known_cards(tx, links)
 
 
+def shared_links(links: Sequence[FoundLink]) -> list[SharedLink]:
+    """As events tell them."""
+    return [SharedLink(link_id=link.link_id, url=link.url) for link in links]
+
+
+def questions(links: Sequence[FoundLink], shown: Mapping[UUID, ShownCard]) -> list[UnfurlResolve]:
+    """What track-unfurl is asked: every link that has no card yet."""
+    return [
+        UnfurlResolve(link_id=link.link_id, url=link.url)
+        for link in links
+        if link.link_id not in shown
+    ]
+
+
 async def tie_links(
     tx: AsyncSession,
     recording: Recording,
@@ -27,14 +41,13 @@ async def tie_links(
     room_id: UUID,
     message_id: UUID,
     links: Sequence[FoundLink],
-    shown: dict[UUID, ShownCard],
+    shown: Mapping[UUID, ShownCard],
 ) -> None:
     """Tie links to a message and ask track-unfurl for those that have no card yet."""
     store.add_links(tx, room_id=room_id, message_id=message_id, links=links, shown=shown)
     await tx.flush()
-    for link in links:
-        if link.link_id not in shown:
-            await recording.outbox.add(tx, UnfurlResolve(link_id=link.link_id, url=link.url))
+    for question in questions(links, shown):
+        await recording.outbox.add(tx, question)
 
 
 async def attach_card(tx: AsyncSession, recording: Recording, event: TrackResolved) -> None:

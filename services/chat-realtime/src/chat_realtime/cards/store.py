@@ -1,6 +1,6 @@
 """The SQL of links and their cards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -82,7 +82,7 @@ def add_links(
     room_id: UUID,
     message_id: UUID,
     links: Sequence[FoundLink],
-    shown: dict[UUID, ShownCard],
+    shown: Mapping[UUID, ShownCard],
 ) -> None:
     tx.add_all(
         MessageLinkRow(

@@ -1,4 +1,5 @@
 """Commands that change something: each opens one transaction and calls the operation HTTP calls.
+Only a message that is sent goes to the batcher, as over HTTP.
 
 The answer is made after the commit: an `ok` means that PostgreSQL has it.
 """
@@ -14,7 +15,9 @@ from chat_realtime.live import frames
 from chat_realtime.live.session import Command
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations as messages
+from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.measures import measured_send
+from chat_realtime.messages.sending import Draft
 from chat_realtime.rooms import operations as rooms
 
 
@@ -24,6 +27,7 @@ class Desk:
 
     db: Database
     recording: Recording
+    batcher: Batcher
 
 
 async def perform(desk: Desk, principal: Principal, command: Command) -> dict[str, Any]:
@@ -34,10 +38,10 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
     match command.body:
         case frames.SendMessage(cid, text, parent_id):
             with measured_send():
-                async with desk.db.begin() as tx:
-                    sent = await messages.send_message(
-                        tx, recording, principal, room_id, cid=cid, text=text, parent_id=parent_id
-                    )
+                draft = Draft(
+                    principal=principal, room_id=room_id, cid=cid, text=text, parent_id=parent_id
+                )
+                sent = await desk.batcher.send(draft)
             return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
         case frames.EditMessage(message_id, text):
             async with desk.db.begin() as tx:

@@ -31,7 +31,13 @@ CODES = frozenset(
 )
 """Closed: clients switch on these. HTTP may be finer, the socket says the nearest of them."""
 
-_BY_STATUS = {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found"}
+_BY_STATUS = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    503: "unavailable",
+}
 _RETRY: dict[str, Retry] = {
     "unauthenticated": "after_refresh",
     "token_expired": "after_refresh",

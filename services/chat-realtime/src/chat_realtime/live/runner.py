@@ -27,6 +27,7 @@ from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.websocket import SocketEdge, SocketOptions
 from chat_realtime.log.operations import Recording
+from chat_realtime.messages.batcher import Batcher
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
 from chat_realtime.rooms.store import rooms_with_member
@@ -100,7 +101,13 @@ class LiveSide:
 
 @asynccontextmanager
 async def run_live(
-    settings: Settings, *, bus: Bus, db: Database, recording: Recording, door: Door
+    settings: Settings,
+    *,
+    bus: Bus,
+    db: Database,
+    recording: Recording,
+    batcher: Batcher,
+    door: Door,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
     hub = Hub(asyncio.get_running_loop().call_soon)
@@ -108,7 +115,7 @@ async def run_live(
     edge = SocketEdge(
         _socket_options(settings),
         Hall(db=db, hub=hub, feeds=feeds, now=recording.now),
-        Desk(db=db, recording=recording),
+        Desk(db=db, recording=recording, batcher=batcher),
         door,
     )
     listener = Listener(_listener_options(settings), edge)

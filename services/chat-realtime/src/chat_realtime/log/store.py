@@ -1,6 +1,6 @@
 """The SQL of the room log. One statement takes the numbers and writes the entries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,20 +14,24 @@ from chat_realtime.log.domain import Change, Entry, Position
 # a later number before an earlier one.
 _APPEND = text(
     """
-    WITH head AS (
+    WITH added AS (
+        SELECT room_id, count
+        FROM unnest(CAST(:room_ids AS uuid[]), CAST(:counts AS bigint[])) AS asked(room_id, count)
+    ), head AS (
         UPDATE chat.room
-        SET last_seq = last_seq + :count, acl_epoch = acl_epoch + :narrowing
-        WHERE id = :room_id
-        RETURNING last_seq, epoch, acl_epoch
+        SET last_seq = last_seq + added.count, acl_epoch = acl_epoch + :narrowing
+        FROM added WHERE room.id = added.room_id
+        RETURNING room.id, last_seq - added.count AS seq_before, epoch, acl_epoch
     ), written AS (
         INSERT INTO chat.room_log
             (room_id, seq, type, acl_epoch, message_id, author_id, data, at)
-        SELECT :room_id, head.last_seq - :count + change.position, change.type, head.acl_epoch,
+        SELECT head.id, head.seq_before + change.position, change.type, head.acl_epoch,
                change.message_id, change.author_id, change.data, :at
-        FROM head, jsonb_to_recordset(CAST(:changes AS jsonb))
-            AS change(position int, type text, message_id uuid, author_id uuid, data jsonb)
+        FROM jsonb_to_recordset(CAST(:changes AS jsonb)) AS change(
+            room_id uuid, position int, type text, message_id uuid, author_id uuid, data jsonb)
+        JOIN head ON head.id = change.room_id
     )
-    SELECT last_seq, epoch, acl_epoch FROM head
+    SELECT id, seq_before, epoch, acl_epoch FROM head
     """
 )
 
@@ -57,35 +61,43 @@ _FORGET = text(
 
 
 async def append(
-    tx: AsyncSession, room_id: UUID, changes: Sequence[Change], *, narrows: bool, at: datetime
-) -> list[Entry]:
-    """The entries with their numbers; empty when there is no such room."""
+    tx: AsyncSession,
+    changes: Mapping[UUID, Sequence[Change]],
+    *,
+    narrows: bool,
+    at: datetime,
+) -> dict[UUID, list[Entry]]:
+    """The entries of each room with their numbers. A room that is not there is left out.
+
+    Who changes several rooms has locked them in the order of their ids, else two could wait for
+    each other.
+    """
     numbered = [
-        {"position": position, **msgspec.to_builtins(change)}
-        for position, change in enumerate(changes, start=1)
+        {"room_id": room_id, "position": position, **msgspec.structs.asdict(change)}
+        for room_id, in_room in changes.items()
+        for position, change in enumerate(in_room, start=1)
     ]
     parameters = {
-        "room_id": room_id,
-        "count": len(changes),
+        "room_ids": list(changes),
+        "counts": [len(in_room) for in_room in changes.values()],
         "narrowing": int(narrows),
         "changes": msgspec.json.encode(numbered).decode(),
         "at": at,
     }
-    head = (await tx.execute(_APPEND, parameters)).one_or_none()
-    if head is None:
-        return []
-    first = head.last_seq - len(changes) + 1
-    return [
-        Entry(
-            room_id=room_id,
-            epoch=head.epoch,
-            seq=seq,
-            acl=head.acl_epoch,
-            change=change,
-            at=at,
-        )
-        for seq, change in enumerate(changes, start=first)
-    ]
+    return {
+        head.id: [
+            Entry(
+                room_id=head.id,
+                epoch=head.epoch,
+                seq=seq,
+                acl=head.acl_epoch,
+                change=change,
+                at=at,
+            )
+            for seq, change in enumerate(changes[head.id], start=head.seq_before + 1)
+        ]
+        for head in await tx.execute(_APPEND, parameters)
+    }
 
 
 async def entries_after(

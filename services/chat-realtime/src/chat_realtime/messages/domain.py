@@ -34,6 +34,24 @@ class CidConflict(Exception):
         return "This cid was used for a different message."
 
 
+class Busy(Exception):
+    """More messages wait to be kept than should; nothing was done with this one."""
+
+    retry_after_seconds = 1
+
+    def __str__(self) -> str:
+        return "Too many messages are on their way right now. Send it again in a moment."
+
+
+class Stopping(Exception):
+    """The process ends; nothing was done with this message."""
+
+    retry_after_seconds = 1
+
+    def __str__(self) -> str:
+        return "This server is about to stop. Send it again in a moment."
+
+
 class TooManyReactions(Exception):
     def __str__(self) -> str:
         return f"A message carries at most {EMOJI_KINDS_MAX} different reactions."

@@ -1,38 +1,31 @@
-"""Send, edit, delete, react, read. HTTP and the socket call the same functions."""
+"""Edit, delete, react, read. HTTP and the socket call the same functions; to send is `sending`."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 from seda_contracts.events.chat import (
     MessageDeleted,
     MessageEdited,
-    MessageSent,
     ReactionAdded,
     ReactionRemoved,
-    SharedLink,
 )
 from seda_identity import Principal
-from seda_runtime.ids import uuid7
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.cards import store as cards_store
-from chat_realtime.cards.domain import FoundLink, ShownCard, find_links
-from chat_realtime.cards.operations import known_cards, tie_links
+from chat_realtime.cards.domain import find_links, links_and_cards
+from chat_realtime.cards.operations import known_cards, shared_links, tie_links
 from chat_realtime.log import store as log_store
 from chat_realtime.log.domain import Change, Position
 from chat_realtime.log.operations import Recording, record_one
 from chat_realtime.messages import store
 from chat_realtime.messages.domain import (
     EMOJI_KINDS_MAX,
-    CidConflict,
     MessageNotFound,
     NotAuthor,
     TooManyReactions,
-    body_digest,
-    check_cid,
     check_emoji,
     check_text,
 )
@@ -42,67 +35,11 @@ from chat_realtime.tables import MessageRow
 REPLIES_SHOWN_MAX = 3
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """`dup` says that this very message had been sent before; id and seq are the first one's."""
-
-    message_id: UUID
-    room_id: UUID
-    seq: int
-    created_at: datetime
-    dup: bool = False
-
-
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Messages with the position of the room at the same moment, from which to go on listening."""
 
     items: list[store.ShownMessage]
     position: Position
-
-
-async def send_message(
-    tx: AsyncSession,
-    recording: Recording,
-    principal: Principal,
-    room_id: UUID,
-    *,
-    cid: str,
-    text: str,
-    parent_id: UUID | None = None,
-) -> Sent:
-    check_cid(cid)
-    check_text(text)
-    author_id = principal.require_user()
-    standing = await lock_standing(tx, room_id, principal)
-    now = recording.now()
-    standing.check_member(now)
-    digest = body_digest(room_id, parent_id, text)
-    earlier = await store.sent_before(tx, author_id, cid)
-    if earlier is not None:
-        # A retry gets its answer even when the author was muted since.
-        return _again(earlier, digest)
-    standing.check_may_speak(now)
-    root_id = await _thread_root(tx, room_id, parent_id)
-    links = find_links(text)
-    shown = await known_cards(tx, links)
-    message = MessageRow(
-        id=uuid7(),
-        room_id=room_id,
-        seq=0,
-        author_id=author_id,
-        text=text,
-        cid=cid,
-        body_sha256=digest,
-        parent_id=root_id,
-        created_at=now,
-    )
-    entry = await record_one(tx, recording, room_id, _created(message, links, shown))
-    message.seq = entry.seq
-    if not await store.add_message(tx, message):
-        # The same cid was committed in another room since we looked.
-        raise CidConflict
-    await tie_links(tx, recording, room_id=room_id, message_id=message.id, links=links, shown=shown)
-    await recording.outbox.add(tx, _sent(message, links, in_private_room=standing.is_private))
-    return Sent(message_id=message.id, room_id=room_id, seq=message.seq, created_at=now)
 
 
 async def edit_message(
@@ -140,7 +77,7 @@ async def edit_message(
             "text": text,
             "edit_version": message.edit_version,
             "edited_at": now.isoformat(),
-            **_links_and_cards(links, shown),
+            **links_and_cards(links, shown),
         },
     )
     entry = await record_one(tx, recording, room_id, change)
@@ -152,7 +89,7 @@ async def edit_message(
             author_id=message.author_id,
             seq=entry.seq,
             edit_version=message.edit_version,
-            links=_shared(links),
+            links=shared_links(links),
             edited_at=now,
             in_private_room=standing.is_private,
         ),
@@ -316,60 +253,6 @@ async def _message(tx: AsyncSession, room_id: UUID, message_id: UUID) -> Message
     return message
 
 
-async def _thread_root(tx: AsyncSession, room_id: UUID, parent_id: UUID | None) -> UUID | None:
-    """Threads are one level deep: an answer to an answer joins the same thread."""
-    if parent_id is None:
-        return None
-    parent = await _message(tx, room_id, parent_id)
-    return parent.parent_id or parent.id
-
-
-def _created(
-    message: MessageRow, links: Sequence[FoundLink], shown: dict[UUID, ShownCard]
-) -> Change:
-    return Change(
-        type="message.created",
-        message_id=message.id,
-        author_id=message.author_id,
-        data={
-            "id": str(message.id),
-            "author_id": str(message.author_id),
-            "type": message.type,
-            "text": message.text,
-            "cid": message.cid,
-            "parent_id": str(message.parent_id) if message.parent_id else None,
-            "edit_version": message.edit_version,
-            "created_at": message.created_at.isoformat(),
-            **_links_and_cards(links, shown),
-        },
-    )
-
-
-def _sent(message: MessageRow, links: Sequence[FoundLink], *, in_private_room: bool) -> MessageSent:
-    return MessageSent(
-        room_id=message.room_id,
-        message_id=message.id,
-        author_id=message.author_id,
-        seq=message.seq,
-        links=_shared(links),
-        has_text=True,
-        sent_at=message.created_at,
-        in_private_room=in_private_room,
-    )
-
-
-def _again(earlier: MessageRow, digest: bytes) -> Sent:
-    if earlier.body_sha256 != digest:
-        raise CidConflict
-    return Sent(
-        message_id=earlier.id,
-        room_id=earlier.room_id,
-        seq=earlier.seq,
-        created_at=earlier.created_at,
-        dup=True,
-    )
-
-
 async def _record_reaction(
     tx: AsyncSession,
     recording: Recording,
@@ -391,12 +274,3 @@ async def _record_reaction(
         },
     )
     return (await record_one(tx, recording, room_id, change)).seq
-
-
-def _shared(links: Sequence[FoundLink]) -> list[SharedLink]:
-    return [SharedLink(link_id=link.link_id, url=link.url) for link in links]
-
-
-def _links_and_cards(links: Sequence[FoundLink], shown: dict[UUID, ShownCard]) -> dict[str, Any]:
-    cards = [shown[link.link_id] for link in links if link.link_id in shown]
-    return {"links": msgspec.to_builtins(links), "cards": msgspec.to_builtins(cards)}

@@ -1,4 +1,6 @@
-"""HTTP of messages and reactions: decode, one transaction, one operation, encode."""
+"""HTTP of messages and reactions: decode, one transaction, one operation, encode. To send, the
+batcher opens the transaction.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,9 +18,11 @@ from seda_runtime.ids import uuid7
 from chat_realtime.log.domain import SEQ_MAX
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations
+from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.domain import TEXT_LENGTH_MAX
 from chat_realtime.messages.measures import measured_send
-from chat_realtime.messages.operations import Page, Sent
+from chat_realtime.messages.operations import Page
+from chat_realtime.messages.sending import Draft, Sent
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -82,24 +86,22 @@ class MessageRoutes(Controller):
         self,
         room_id: FromPath[UUID],
         data: JSONBody[NewMessage],
-        db: NamedDependency[Database],
-        recording: NamedDependency[Recording],
+        batcher: NamedDependency[Batcher],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Posted:
-        return await _post(db, recording, principal, room_id, data, idempotency_key)
+        return await _post(batcher, principal, room_id, data, idempotency_key)
 
     @post("/messages", operation_id="PostMessageInRoom", policy=WRITE)
     async def post_message_in_room(
         self,
         data: JSONBody[NewMessageInRoom],
-        db: NamedDependency[Database],
-        recording: NamedDependency[Recording],
+        batcher: NamedDependency[Batcher],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Posted:
         """The same as PostMessage with the room in the body."""
-        return await _post(db, recording, principal, data.room_id, data, idempotency_key)
+        return await _post(batcher, principal, data.room_id, data, idempotency_key)
 
     @get("/rooms/{room_id:uuid}/messages", operation_id="ListMessages", policy=READ)
     async def list_messages(
@@ -221,24 +223,21 @@ class MessageRoutes(Controller):
 
 
 async def _post(
-    db: Database,
-    recording: Recording,
+    batcher: Batcher,
     principal: Principal,
     room_id: UUID,
     data: NewMessage,
     idempotency_key: str | None,
 ) -> Posted:
     with measured_send():
-        async with db.begin() as tx:
-            sent = await operations.send_message(
-                tx,
-                recording,
-                principal,
-                room_id,
-                cid=data.cid or idempotency_key or str(uuid7()),
-                text=data.text,
-                parent_id=data.parent_id,
-            )
+        draft = Draft(
+            principal=principal,
+            room_id=room_id,
+            cid=data.cid or idempotency_key or str(uuid7()),
+            text=data.text,
+            parent_id=data.parent_id,
+        )
+        sent = await batcher.send(draft)
     return _posted(sent, principal, data.text)
 
 

@@ -1,5 +1,6 @@
 """The SQL of messages and reactions. A page of history is one statement."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -81,6 +82,60 @@ _REPLIES = text(
 )
 
 
+# In the order of what may be unique with another process: two that wait for each other's cids would
+# wait for ever.
+_ADD_MESSAGES = text(
+    """
+    INSERT INTO chat.message
+        (id, room_id, seq, author_id, text, cid, body_sha256, parent_id, created_at)
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:room_ids AS uuid[]), CAST(:seqs AS bigint[]),
+        CAST(:author_ids AS uuid[]), CAST(:texts AS text[]), CAST(:cids AS text[]),
+        CAST(:digests AS bytea[]), CAST(:parent_ids AS uuid[]), CAST(:moments AS timestamptz[])
+    ) AS message(id, room_id, seq, author_id, text, cid, body_sha256, parent_id, created_at)
+    ORDER BY author_id, cid
+    ON CONFLICT ON CONSTRAINT uq_message_author_id_cid DO NOTHING
+    RETURNING id
+    """
+)
+
+_SENT_BEFORE = text(
+    """
+    SELECT message.author_id, message.cid, message.id, message.room_id, message.seq,
+           message.created_at, message.body_sha256
+    FROM unnest(CAST(:author_ids AS uuid[]), CAST(:cids AS text[])) AS asked(author_id, cid)
+    JOIN chat.message ON message.author_id = asked.author_id AND message.cid = asked.cid
+    """
+)
+
+# Threads are one level deep: an answer to an answer joins the same thread.
+_THREAD_ROOTS = text(
+    """
+    SELECT id, room_id, coalesce(parent_id, id) AS root_id FROM chat.message
+    WHERE id = ANY(CAST(:parent_ids AS uuid[])) AND deleted_at IS NULL
+    """
+)
+
+
+class SentMessage(msgspec.Struct, kw_only=True):
+    """What a send is answered from, and the same send again."""
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    created_at: datetime
+    body_sha256: bytes
+
+
+class NewMessage(SentMessage, kw_only=True):
+    """A message on its way into its table. `parent_id` is the first message of its thread."""
+
+    author_id: UUID
+    cid: str
+    text: str
+    parent_id: UUID | None
+
+
 class ShownMessage(msgspec.Struct, frozen=True):
     """A message as PostgreSQL has put it together; it goes to the client without being parsed."""
 
@@ -88,23 +143,48 @@ class ShownMessage(msgspec.Struct, frozen=True):
     shown: msgspec.Raw
 
 
-async def sent_before(tx: AsyncSession, author_id: UUID, cid: str) -> MessageRow | None:
-    """The message this author already made with this client id."""
-    query = select(MessageRow).where(
-        col(MessageRow.author_id) == author_id, col(MessageRow.cid) == cid
-    )
-    return await tx.scalar(query)
+async def sent_before(
+    tx: AsyncSession, cids: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], SentMessage]:
+    """The messages that these authors already made with these client ids."""
+    parameters = {"author_ids": [author for author, _ in cids], "cids": [cid for _, cid in cids]}
+    return {
+        (row.author_id, row.cid): SentMessage(
+            id=row.id,
+            room_id=row.room_id,
+            seq=row.seq,
+            created_at=row.created_at,
+            body_sha256=row.body_sha256,
+        )
+        for row in await tx.execute(_SENT_BEFORE, parameters)
+    }
 
 
-async def add_message(tx: AsyncSession, message: MessageRow) -> bool:
-    """The one place where a message is written. False when the author's cid is taken meanwhile."""
-    statement = (
-        insert(MessageRow)
-        .values(message.model_dump())
-        .on_conflict_do_nothing(constraint="uq_message_author_id_cid")
-        .returning(col(MessageRow.id))
-    )
-    return await tx.scalar(statement) is not None
+async def add_messages(tx: AsyncSession, messages: Sequence[NewMessage]) -> bool:
+    """The one place where messages are written. False when a cid was taken meanwhile."""
+    parameters = {
+        "ids": [message.id for message in messages],
+        "room_ids": [message.room_id for message in messages],
+        "seqs": [message.seq for message in messages],
+        "author_ids": [message.author_id for message in messages],
+        "texts": [message.text for message in messages],
+        "cids": [message.cid for message in messages],
+        "digests": [message.body_sha256 for message in messages],
+        "parent_ids": [message.parent_id for message in messages],
+        "moments": [message.created_at for message in messages],
+    }
+    added = await tx.scalars(_ADD_MESSAGES, parameters)
+    return len(added.all()) == len(messages)
+
+
+async def thread_roots(
+    tx: AsyncSession, parent_ids: Collection[UUID]
+) -> dict[UUID, tuple[UUID, UUID]]:
+    """The room and the first message of the thread of each that is there to be answered."""
+    if not parent_ids:
+        return {}
+    rows = await tx.execute(_THREAD_ROOTS, {"parent_ids": list(parent_ids)})
+    return {row.id: (row.room_id, row.root_id) for row in rows}
 
 
 async def message_in_room(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow | None:

@@ -1,5 +1,6 @@
 """What can be done with rooms and memberships. The same for HTTP, the socket and tests."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -49,6 +50,21 @@ async def lock_standing(tx: AsyncSession, room_id: UUID, principal: Principal) -
     if await store.lock_room(tx, room_id) is None:
         raise RoomNotFound
     return await standing_of(tx, room_id, principal)
+
+
+async def lock_standings(
+    tx: AsyncSession, who: Sequence[tuple[UUID, Principal]]
+) -> dict[tuple[UUID, UUID], Standing]:
+    """`lock_standing` of many people in many rooms, by room and person.
+
+    A room that is not there is left out.
+    """
+    await store.lock_rooms(tx, {room_id for room_id, _ in who})
+    is_platform_admin = {
+        (room_id, principal.require_user()): principal.role >= Role.ADMIN
+        for room_id, principal in who
+    }
+    return await store.standings(tx, is_platform_admin)
 
 
 async def create_room(

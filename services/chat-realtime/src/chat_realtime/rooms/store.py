@@ -1,6 +1,6 @@
 """The SQL of rooms and memberships."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,14 +14,22 @@ from chat_realtime.people.store import CARD_SQL
 from chat_realtime.rooms.domain import RoleName, Standing
 from chat_realtime.tables import MembershipRow, RoomRow
 
-_STANDING = text(
+_STANDINGS = text(
     """
-    SELECT room.is_private, room.archived, membership.role, membership.left_at,
-           membership.muted_until, membership.banned_at, membership.banned_until
-    FROM chat.room
+    SELECT room.id AS room_id, asked.user_id, room.is_private, room.archived, membership.role,
+           membership.left_at, membership.muted_until, membership.banned_at,
+           membership.banned_until
+    FROM unnest(CAST(:room_ids AS uuid[]), CAST(:user_ids AS uuid[])) AS asked(room_id, user_id)
+    JOIN chat.room ON room.id = asked.room_id
     LEFT JOIN chat.membership
-        ON membership.room_id = room.id AND membership.user_id = :user_id
-    WHERE room.id = :room_id
+        ON membership.room_id = asked.room_id AND membership.user_id = asked.user_id
+    """
+)
+
+_LOCK_ROOMS = text(
+    """
+    SELECT id FROM chat.room WHERE id = ANY(CAST(:room_ids AS uuid[]))
+    ORDER BY id FOR NO KEY UPDATE
     """
 )
 
@@ -101,6 +109,11 @@ async def lock_room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
     return await tx.scalar(query)
 
 
+async def lock_rooms(tx: AsyncSession, room_ids: Collection[UUID]) -> None:
+    """`lock_room` for several. The order is everybody's, so that no two wait for each other."""
+    await tx.execute(_LOCK_ROOMS, {"room_ids": list(room_ids)})
+
+
 async def room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
     return await tx.get(RoomRow, room_id)
 
@@ -109,20 +122,31 @@ async def standing(
     tx: AsyncSession, room_id: UUID, user_id: UUID, *, is_platform_admin: bool = False
 ) -> Standing | None:
     """None when there is no such room."""
-    parameters = {"room_id": room_id, "user_id": user_id}
-    row = (await tx.execute(_STANDING, parameters)).one_or_none()
-    if row is None:
-        return None
-    return Standing(
-        is_private=row.is_private,
-        archived=row.archived,
-        role=row.role,
-        has_left=row.left_at is not None,
-        muted_until=row.muted_until,
-        banned=row.banned_at is not None,
-        banned_until=row.banned_until,
-        is_platform_admin=is_platform_admin,
-    )
+    who = (room_id, user_id)
+    return (await standings(tx, {who: is_platform_admin})).get(who)
+
+
+async def standings(
+    tx: AsyncSession, is_platform_admin: Mapping[tuple[UUID, UUID], bool]
+) -> dict[tuple[UUID, UUID], Standing]:
+    """How people stand, by room and person. A room that is not there is left out."""
+    parameters = {
+        "room_ids": [room_id for room_id, _ in is_platform_admin],
+        "user_ids": [user_id for _, user_id in is_platform_admin],
+    }
+    return {
+        (row.room_id, row.user_id): Standing(
+            is_private=row.is_private,
+            archived=row.archived,
+            role=row.role,
+            has_left=row.left_at is not None,
+            muted_until=row.muted_until,
+            banned=row.banned_at is not None,
+            banned_until=row.banned_until,
+            is_platform_admin=is_platform_admin[row.room_id, row.user_id],
+        )
+        for row in await tx.execute(_STANDINGS, parameters)
+    }
 
 
 async def membership(tx: AsyncSession, room_id: UUID, user_id: UUID) -> MembershipRow | None:

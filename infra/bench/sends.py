@@ -1,0 +1,177 @@
+"""Measure durable sends: messages kept, numbered and told of, one by one and by group commit.
+
+What is timed is what a chat process does between the edge and the acknowledgement, live signals
+included, without HTTP. Publishing the outbox is not: it comes after the acknowledgement, and
+`events.py` has its price.
+
+Usage: python infra/bench/sends.py [--json FILE]
+"""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import uvloop
+from chat_realtime.log.operations import Recording
+from chat_realtime.messages.batcher import Batcher
+from chat_realtime.messages.sending import Draft, Sent, send_messages
+from chat_realtime.signals import Signals
+from chat_realtime.tables import Table
+from events import Figure, show
+from figures import percentile
+from seda_db import Database
+from seda_identity import Principal
+from seda_messaging import Bus, Outbox
+from seda_runtime.clock import utc_now
+from seda_runtime.ids import uuid7
+from seda_testkit.databases import DatabaseFactory
+from seda_testkit.nats import EmbeddedNats
+from seda_testkit.postgres import EmbeddedPostgres
+
+ROUNDS = 3
+SECONDS = 1.0
+WARM_UP_SECONDS = 0.25
+SENDERS = (1, 32, 256)
+ROOMS = (1, 100)
+CONNECTIONS = 32
+"""For the transactions of their own; more would only wait for each other."""
+ALONE, TOGETHER = "one by one", "batcher"
+Send = Callable[[Draft], Awaitable[Sent]]
+
+PEOPLE = """
+WITH room AS (
+    INSERT INTO chat.room (id, name, is_private, created_by, created_at)
+    SELECT id, 'bench', false, ($2::uuid[])[1], now() FROM unnest($1::uuid[]) AS room(id)
+    RETURNING id
+)
+INSERT INTO chat.membership (room_id, user_id, joined_at)
+SELECT room.id, person.id, now() FROM room, unnest($2::uuid[]) AS person(id)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A migrated database with rooms in which everybody may speak, and a process's parts."""
+
+    admin: asyncpg.Connection
+    db: Database
+    recording: Recording
+    batcher: Batcher
+    rooms: list[UUID]
+    people: list[Principal]
+
+    async def clear(self) -> None:
+        """No round is slower for the rows that an earlier one left."""
+        await self.admin.execute("TRUNCATE chat.message, chat.room_log, chat.outbox CASCADE")
+        await self.admin.execute("UPDATE chat.room SET last_seq = 0")
+
+    async def send_alone(self, draft: Draft) -> Sent:
+        """A transaction of its own, as it was before the batcher."""
+        async with self.db.begin() as tx:
+            (sent,) = await send_messages(tx, self.recording, [draft])
+        assert isinstance(sent, Sent)
+        return sent
+
+    async def check(self, messages: int) -> None:
+        """Every acknowledged message is there, and the numbers have no hole."""
+        kept = await self.admin.fetchval("SELECT count(*) FROM chat.message")
+        numbered = await self.admin.fetchval("SELECT sum(last_seq) FROM chat.room")
+        logged = await self.admin.fetchval("SELECT count(*) FROM chat.room_log")
+        told = await self.admin.fetchval("SELECT count(*) FROM chat.outbox")
+        assert kept == numbered == logged == told == messages
+
+
+async def main(arguments: list[str]) -> None:
+    began = time.monotonic()
+    figures: dict[str, Figure] = {}
+
+    def add(name: str, variant: str, value: float) -> None:
+        figures.setdefault(name, Figure(name)).add(variant, value)
+
+    async with ground() as here:
+        for _ in range(ROUNDS):
+            for rooms in ROOMS:
+                for senders in SENDERS:
+                    where = f"{senders} at once, {rooms} room{'s' if rooms > 1 else ''}"
+                    for variant in (ALONE, TOGETHER):
+                        times = await measure(here, variant, senders=senders, rooms=rooms)
+                        add(f"sends/s, {where}", variant, len(times) / SECONDS)
+                        for tail in (50, 99):
+                            took = 1000 * percentile(times, tail / 100)
+                            add(f"acknowledged after p{tail} ms, {where}", variant, took)
+    print(f"machine      {os.cpu_count()} x {platform.machine()}, PostgreSQL with fsync on")
+    print(f"run          {ROUNDS} rounds, {time.monotonic() - began:.0f} s in all")
+    show(list(figures.values()), floor=ALONE)
+    if arguments[:1] == ["--json"]:
+        text = json.dumps([asdict(figure) for figure in figures.values()], indent=2) + "\n"
+        await asyncio.to_thread(Path(arguments[1]).write_text, text)
+
+
+async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> list[float]:
+    """Seconds to the acknowledgement, of every message sent within the time.
+
+    Each sender waits for one acknowledgement before the next message.
+    """
+    await here.clear()
+    send: Send = here.send_alone if variant == ALONE else here.batcher.send
+    times: list[float] = []
+    sent = 0
+    numbers = count()
+
+    async def keep_sending(principal: Principal, from_: float, until: float) -> None:
+        nonlocal sent
+        while (started := time.monotonic()) < until:
+            number = next(numbers)
+            room_id = here.rooms[number % rooms]
+            text = f"message {number}, about as long as people write them"
+            draft = Draft(principal=principal, room_id=room_id, cid=str(uuid7()), text=text)
+            await send(draft)
+            sent += 1
+            if started >= from_:
+                times.append(time.monotonic() - started)
+
+    from_ = time.monotonic() + WARM_UP_SECONDS
+    async with asyncio.TaskGroup() as tasks:
+        for principal in here.people[:senders]:
+            tasks.create_task(keep_sending(principal, from_, from_ + SECONDS))
+    await here.check(sent)
+    return times
+
+
+@asynccontextmanager
+async def ground() -> AsyncIterator[Ground]:
+    with EmbeddedPostgres(durable=True) as postgres, EmbeddedNats() as broker:
+        database = DatabaseFactory(postgres).clone("chat_realtime", "chat")
+        admin = await asyncpg.connect(database.admin_url)
+        db = Database(database.app_url, pool_size=CONNECTIONS)
+        bus = Bus(broker.url, service="chat-realtime")
+        outbox = Outbox(Table.metadata, service="chat-realtime")
+        signals = Signals(bus)
+        recording = Recording(outbox=outbox, signals=signals, now=utc_now)
+        batcher = Batcher(db, recording)
+        rooms = [uuid7() for _ in range(max(ROOMS))]
+        people = [Principal(user_id=uuid7()) for _ in range(max(SENDERS))]
+        await admin.execute(PEOPLE, rooms, [person.user_id for person in people])
+        await admin.execute("ANALYZE")
+        await bus.open()
+        try:
+            async with signals.run(), batcher.run():
+                yield Ground(admin, db, recording, batcher, rooms, people)
+        finally:
+            await bus.close()
+            await db.close()
+            await admin.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1:]))
