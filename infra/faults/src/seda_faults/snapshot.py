@@ -74,6 +74,8 @@ class Event(msgspec.Struct, frozen=True):
     event_id: str
     type: str
     subject: str
+    is_passing: bool
+    """Says only that something may be asked for again: nobody keeps it, so no inbox has it."""
 
 
 class Reader:
@@ -135,7 +137,9 @@ class Reader:
 
     async def _outbox(self, schema: str) -> list[Event]:
         rows = await self._database.fetch(
-            f"SELECT event_id::text AS event_id, headers->>'ce-type' AS type, subject "
+            f"SELECT event_id::text AS event_id, headers->>'ce-type' AS type, subject, "
+            "coalesce(convert_from(payload, 'UTF8')::jsonb->'retryable' = 'true', false) "
+            "AS is_passing "
             f"FROM {schema}.outbox ORDER BY id"
         )
         return [Event(**row) for row in rows]
@@ -273,7 +277,7 @@ def _into_consumers(events: list[Event], taken: dict[str, list[str]]) -> list[Fl
         sent = [
             event.event_id
             for event in events
-            if consumer in BY_TYPE[event.type].consumers
+            if (consumer in BY_TYPE[event.type].consumers and not event.is_passing)
             or (consumer == LEDGER and _stream_of(event).name == "CHAT")
         ]
         flows.append(Flow(f"outboxes → {consumer}", sent, ids))
