@@ -2,8 +2,9 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
-from seda_runtime.ids import uuid7
+from seda_runtime.ids import lowest_id_at, uuid7
 
 
 def test_version_variant_and_time_are_where_the_rfc_puts_them() -> None:
@@ -25,3 +26,10 @@ def test_ids_of_several_threads_are_distinct() -> None:
         batches = pool.map(lambda _: [uuid7() for _ in range(2_000)], range(4))
         made = [one for batch in batches for one in batch]
     assert len(set(made)) == len(made)
+
+
+def test_a_moment_lies_between_the_ids_before_and_after_it() -> None:
+    earlier = uuid7()
+    moment = datetime.now(UTC) + timedelta(seconds=1)
+    assert earlier < lowest_id_at(moment)
+    assert lowest_id_at(moment - timedelta(hours=1)) < earlier

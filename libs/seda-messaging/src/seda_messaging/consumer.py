@@ -36,9 +36,9 @@ log = get_logger(__name__)
 tracer = trace.get_tracer("seda.messaging")
 _propagator = TraceContextTextMapPropagator()
 _ended = counter(
-    "seda_consumer_messages_total", "Deliveries by consumer and how they ended: done, retried, dead"
+    "seda_consumer_messages", "Deliveries by consumer and how they ended: done, retried, dead."
 )
-_took = histogram("seda_consumer_handling_seconds", "From delivery to the answer to the broker")
+_took = histogram("seda_consumer_duration_seconds", "From delivery to the answer to the broker.")
 Handler = Callable[[Any, Delivery], Awaitable[None]]
 ATTEMPTS_MAX = 8
 SERVER_DELIVERIES_MAX = 20

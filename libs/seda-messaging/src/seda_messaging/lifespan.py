@@ -14,6 +14,7 @@ from seda_runtime.logging import get_logger
 from seda_messaging.bus import Bus
 from seda_messaging.cancellation import still_wanted
 from seda_messaging.consumer import Subscription, consume
+from seda_messaging.inbox import forget_hourly
 from seda_messaging.outbox import Outbox
 
 log = get_logger(__name__)
@@ -35,9 +36,11 @@ async def run_messaging(
         asyncio.create_task(_stop_with(bus)),
         asyncio.create_task(_keep("outbox", partial(outbox.relay, bus, database))),
     ]
+    streams = {name: BY_TYPE[group[0].contract.TYPE].stream for name, group in grouped.items()}
+    forget = partial(forget_hourly, database, inbox, streams)
+    tasks.append(asyncio.create_task(_keep("inbox", forget)))
     for name, group in grouped.items():
-        stream = BY_TYPE[group[0].contract.TYPE].stream.name
-        work = partial(consume, bus, inbox, stream, group)
+        work = partial(consume, bus, inbox, streams[name].name, group)
         tasks.append(asyncio.create_task(_keep(name, work)))
     try:
         yield

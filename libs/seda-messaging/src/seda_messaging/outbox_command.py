@@ -50,9 +50,7 @@ def replay_now(
     options end the process with status 2, as argparse does.
     """
     parser = argparse.ArgumentParser(prog="replay-outbox")
-    parser.add_argument(
-        "--since", required=True, help="2h, 30m, 3d or a moment (UTC)"
-    )
+    parser.add_argument("--since", required=True, help="2h, 30m, 3d or a moment (UTC)")
     parser.add_argument("--until", help="the same; without it everything up to now")
     parser.add_argument("--type", help="only this event type, as in chat.message.sent.v1")
     options = parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 _lock = threading.Lock()
@@ -31,3 +32,8 @@ def uuid7() -> UUID:
         high = (_last_milliseconds << 16) | 0x7000 | _counter
     low = (int.from_bytes(os.urandom(8), "big") & (2**62 - 1)) | 2**63
     return UUID(int=(high << 64) | low)
+
+
+def lowest_id_at(moment: datetime) -> UUID:
+    """Below every id made at that moment or later, above every earlier one."""
+    return UUID(int=int(moment.timestamp() * 1_000) << 80)
