@@ -7,7 +7,7 @@ are questions to the listener that the suite asks.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chat_realtime.live.frames import text_frame
+from chat_realtime.live.framing import text_frame
 from chat_realtime.live.listener import Connection, Listener, ListenerOptions
 from websockets.frames import Frame, Opcode
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from chat_realtime.live.frames import text_frame
+from chat_realtime.live.framing import text_frame
 from chat_realtime.live.hub import BATCH_BYTES_MAX, Hub
 
 ROOM = UUID("01890000-0000-7000-8000-000000000001")

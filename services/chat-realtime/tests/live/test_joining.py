@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 from chat_realtime.live import joining
-from chat_realtime.live.frames import Cursor
 from chat_realtime.live.joining import Hall
 from chat_realtime.live.websocket import Client
 from chat_realtime.rooms.domain import NotMember
+from seda_contracts.realtime import Cursor
 from seda_runtime.clock import utc_now
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from chat_realtime.live import frames
 from chat_realtime.live.session import Close, Command, Reject, Session, SessionLimits
+from seda_contracts import realtime
 
 ROOM = UUID("01890000-0000-7000-8000-000000000001")
 OTHER = UUID("01890000-0000-7000-8000-000000000002")
@@ -30,8 +30,8 @@ def test_hello_is_understood_with_its_resume_cursors() -> None:
     payload = said("hello", ticket="t", resume={"rooms": {str(ROOM): {"ep": "1", "seq": 7}}})
     (command,) = session.receive(payload, now=0)
     assert isinstance(command, Command)
-    assert command.body == frames.Hello(
-        ticket="t", resume=frames.Resume(rooms={ROOM: frames.Cursor(ep="1", seq=7)})
+    assert command.body == realtime.Hello(
+        ticket="t", resume=realtime.Resume(rooms={ROOM: realtime.Cursor(ep="1", seq=7)})
     )
     assert session.rooms == {ROOM}
 
@@ -64,7 +64,7 @@ def test_hello_that_does_not_come_closes_at_its_deadline_and_not_before() -> Non
 def test_a_second_hello_is_refused_and_the_socket_lives() -> None:
     (reject,) = greeted().receive(said("hello", ticket="t", command_id=9), now=1)
     assert reject == Reject(
-        9, frames.Failure(code="conflict", retry="never", msg="hello was already said")
+        9, realtime.Failure(code="conflict", retry="never", msg="hello was already said")
     )
 
 
@@ -111,7 +111,7 @@ def test_unknown_fields_are_ignored() -> None:
     payload = b'{"id":1,"op":"hb","later":true,"d":{"n":2,"t0":3.5,"more":[1]}}'
     (command,) = greeted().receive(payload, now=1)
     assert isinstance(command, Command)
-    assert command.body == frames.Heartbeat(n=2, t0=3.5)
+    assert command.body == realtime.Heartbeat(n=2, t0=3.5)
 
 
 def test_one_frame_may_carry_several_commands_in_order() -> None:

@@ -15,7 +15,6 @@ import asyncpg
 import msgspec
 import pytest
 from chat_realtime.live.failures import failure_of
-from chat_realtime.log.domain import EventFrame
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import batcher
 from chat_realtime.messages.batcher import BATCH_MAX, WAITING_MAX, Batcher
@@ -28,6 +27,7 @@ from chat_realtime.rooms.store import lock_room
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 from seda_contracts.live import room_subject
+from seda_contracts.realtime import EventFrame
 from seda_db import Database, DatabaseUnavailable
 from seda_identity import Principal
 from seda_messaging import Bus, Outbox

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from seda_contracts import realtime
 from seda_db import Database
 from seda_identity import Principal
 
-from chat_realtime.live import frames
 from chat_realtime.live.session import Command
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations as messages
@@ -36,32 +36,32 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
     room_id: UUID = command.room
     recording = desk.recording
     match command.body:
-        case frames.SendMessage(cid, text, parent_id):
+        case realtime.SendMessage(cid, text, parent_id):
             with measured_send():
                 draft = Draft(
                     principal=principal, room_id=room_id, cid=cid, text=text, parent_id=parent_id
                 )
                 sent = await desk.batcher.send(draft)
             return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
-        case frames.EditMessage(message_id, text):
+        case realtime.EditMessage(message_id, text):
             async with desk.db.begin() as tx:
                 seq: int | None = await messages.edit_message(
                     tx, recording, principal, room_id, message_id, text=text
                 )
-        case frames.DeleteMessage(message_id):
+        case realtime.DeleteMessage(message_id):
             async with desk.db.begin() as tx:
                 seq = await messages.delete_message(tx, recording, principal, room_id, message_id)
-        case frames.React(message_id, emoji):
+        case realtime.React(message_id, emoji):
             async with desk.db.begin() as tx:
                 seq = await messages.react(
                     tx, recording, principal, room_id, message_id, emoji=emoji
                 )
-        case frames.Unreact(message_id, emoji):
+        case realtime.Unreact(message_id, emoji):
             async with desk.db.begin() as tx:
                 seq = await messages.unreact(
                     tx, recording, principal, room_id, message_id, emoji=emoji
                 )
-        case frames.MarkRead(seq):
+        case realtime.MarkRead(seq):
             async with desk.db.begin() as tx:
                 seq = await rooms.mark_read(tx, principal, room_id, seq, now=recording.now())
         case _:

@@ -1,9 +1,9 @@
 """Errors as a socket reply tells them: the codes of `seda.rt.v1`, and whether to try again."""
 
+from seda_contracts.realtime import Failure, Retry
 from seda_runtime.problems import Problem
 
 from chat_realtime.live.domain import SessionEnded
-from chat_realtime.live.frames import Failure, Retry
 from chat_realtime.problems import PROBLEMS
 
 CODES = frozenset(

@@ -13,7 +13,9 @@ from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from seda_contracts import realtime
 from seda_contracts.live import room_subject
+from seda_contracts.realtime import EventFrame
 from seda_db import Database, DatabaseUnavailable
 from seda_messaging import Bus
 from seda_messaging.bus import Unsubscribe
@@ -21,11 +23,11 @@ from seda_runtime.clock import Clock
 from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import counter
 
-from chat_realtime.live import frames
 from chat_realtime.live.domain import RoomGone
+from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub, Member
 from chat_realtime.log import operations as log_operations
-from chat_realtime.log.domain import EventFrame, Position, encode_event
+from chat_realtime.log.domain import Position, encode_event
 from chat_realtime.log.store import positions
 from chat_realtime.rooms import store as rooms_store
 
@@ -240,8 +242,8 @@ class Feeds:
         if events and events[-1].seq < position.seq:
             # More than one page behind: each client catches up by its own cursor.
             log.warning("feed.lagged", room=str(feed.room), entries=position.seq - audience.head)
-            lagged = frames.Lagged(room=feed.room, from_=audience.head)
-            self._hub.publish(feed.room, frames.encode(lagged), seq=position.seq)
+            lagged = realtime.Lagged(room=feed.room, from_=audience.head)
+            self._hub.publish(feed.room, encode(lagged), seq=position.seq)
             return
         for event in events:
             self._hub.publish(feed.room, encode_event(event), seq=event.seq)

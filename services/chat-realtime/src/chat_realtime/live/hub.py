@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from uuid import UUID
 
-from chat_realtime.live import frames
+from seda_contracts import realtime
+
+from chat_realtime.live.framing import encode, text_frame
 
 BATCH_BYTES_MAX = 64 * 1024
 """One write above this would push every member over its high-water mark at once."""
@@ -161,7 +163,7 @@ class Hub:
         """One durable event, the next of its room."""
         audience = self._audiences[room]
         audience.head = seq
-        audience.append(frames.text_frame(payload))
+        audience.append(text_frame(payload))
         if audience.joining:
             self._promote(audience)
 
@@ -170,7 +172,7 @@ class Hub:
         audience = self._audiences.get(room)
         if audience is None:
             return
-        frame = frames.text_frame(payload)
+        frame = text_frame(payload)
         audience.append(frame)
         for lag in audience.slow.values():
             if key in lag.states or len(lag.states) < STATES_KEPT_MAX:
@@ -180,7 +182,7 @@ class Hub:
         """Who reads now sees it; nobody else ever will."""
         audience = self._audiences.get(room)
         if audience is not None and audience.fast:
-            audience.append(frames.text_frame(payload))
+            audience.append(text_frame(payload))
 
     def pause(self, member: Member) -> None:
         """The member's write buffer is full. Called from inside a write."""
@@ -201,8 +203,8 @@ class Hub:
                 continue
             audience.fast[member] = member.write
             if audience.written_seq > lag.from_seq:
-                lagged = frames.Lagged(room=room, from_=lag.from_seq)
-                notices.append(frames.text_frame(frames.encode(lagged)))
+                lagged = realtime.Lagged(room=room, from_=lag.from_seq)
+                notices.append(text_frame(encode(lagged)))
             notices.extend(lag.states.values())
         if notices:
             # One write at the end: it may pause the member again, which must find it on the list.

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from seda_contracts import realtime
+from seda_contracts.realtime import EventFrame
 from seda_db import Database
 from seda_identity import Principal
 from seda_runtime.clock import Clock
 
-from chat_realtime.live import frames
 from chat_realtime.live.feed import Feeds, Listening
+from chat_realtime.live.framing import encode, text_frame
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.listener import Connection
 from chat_realtime.log import operations as log_operations
-from chat_realtime.log.domain import EventFrame, Position, encode_event
+from chat_realtime.log.domain import Position, encode_event
 from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
 from chat_realtime.log.store import positions
 from chat_realtime.rooms.operations import standing_of
@@ -41,12 +43,12 @@ class Joining:
     """A room that was read for one socket, which does not listen yet."""
 
     room: UUID
-    result: frames.ReplayResult
+    result: realtime.ReplayResult
     position: Position
     events: Sequence[EventFrame]
 
-    def announcement(self) -> frames.RoomReady:
-        return frames.RoomReady(
+    def announcement(self) -> realtime.RoomReady:
+        return realtime.RoomReady(
             room=self.room,
             result=self.result,
             ep=self.position.epoch,
@@ -56,7 +58,7 @@ class Joining:
 
 
 async def begin(
-    hall: Hall, principal: Principal, room: UUID, cursor: frames.Cursor | None
+    hall: Hall, principal: Principal, room: UUID, cursor: realtime.Cursor | None
 ) -> Joining:
     """Raises RoomGone or what forbids this person to listen; then nothing is left behind."""
     await hall.feeds.follow(room)
@@ -86,19 +88,19 @@ async def finish(
                 raise AssertionError("a followed room has an audience")
             if audience.head <= position.seq and feed.acl <= position.acl:
                 break
-            cursor = frames.Cursor(ep=position.epoch, seq=position.seq)
+            cursor = realtime.Cursor(ep=position.epoch, seq=position.seq)
             joining = await _read(hall, principal, joining.room, cursor)
     except BaseException:
         hall.feeds.unfollow(joining.room)
         raise
     # No await from the look at the feed to here: nothing can slip between.
     hall.hub.join(joining.room, member, after_seq=position.seq)
-    live = frames.Live(room=joining.room, head=position.seq)
-    connection.send(frames.encode(live))
+    live = realtime.Live(room=joining.room, head=position.seq)
+    connection.send(encode(live))
 
 
 async def _read(
-    hall: Hall, principal: Principal, room: UUID, cursor: frames.Cursor | None
+    hall: Hall, principal: Principal, room: UUID, cursor: realtime.Cursor | None
 ) -> Joining:
     async with hall.db.read() as tx:
         (await standing_of(tx, room, principal)).check_member(hall.now())
@@ -119,5 +121,5 @@ async def _replay(connection: Connection, events: Sequence[EventFrame]) -> bool:
         if not await connection.writable():
             return False
         chunk = events[start : start + REPLAY_WRITE_EVENTS]
-        connection.write(b"".join(frames.text_frame(encode_event(event)) for event in chunk))
+        connection.write(b"".join(text_frame(encode_event(event)) for event in chunk))
     return connection.is_open

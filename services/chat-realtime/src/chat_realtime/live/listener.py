@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
+from seda_contracts import realtime
 from websockets.exceptions import NegotiationError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
@@ -24,7 +25,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
-from chat_realtime.live import frames
+from chat_realtime.live.framing import text_frame
 
 WRITE_HIGH_WATER_BYTES = 64 * 1024
 WRITE_LOW_WATER_BYTES = 16 * 1024
@@ -106,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._protocol = _Protocol(
             self._take_frame,
             origins=[*(cast("Origin", origin) for origin in options.origins), None],
-            subprotocols=[Subprotocol(frames.SUBPROTOCOL)],
+            subprotocols=[Subprotocol(realtime.SUBPROTOCOL)],
             select_subprotocol=_select_subprotocol,
             max_size=options.frame_bytes_max,
         )
@@ -180,7 +181,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         if self.is_open:
-            self.write(frames.text_frame(payload))
+            self.write(text_frame(payload))
 
     async def writable(self) -> bool:
         """Wait while the client does not read. False when it is gone."""
@@ -424,6 +425,6 @@ def _select_subprotocol(
     """Ours, or none when none was asked for; a client of another version is refused."""
     if not offered:
         return None
-    if frames.SUBPROTOCOL in offered:
-        return Subprotocol(frames.SUBPROTOCOL)
-    raise NegotiationError(f"the subprotocol is {frames.SUBPROTOCOL}")
+    if realtime.SUBPROTOCOL in offered:
+        return Subprotocol(realtime.SUBPROTOCOL)
+    raise NegotiationError(f"the subprotocol is {realtime.SUBPROTOCOL}")

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_contracts.live import user_subject
+from seda_contracts.realtime import Hello
 from seda_db import Database
 from seda_identity import Principal, Role
 from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
@@ -21,7 +22,6 @@ from chat_realtime.live.domain import (
     SessionRevokedNotice,
     TicketRefused,
 )
-from chat_realtime.live.frames import Hello
 from chat_realtime.signals import Signals
 
 ISSUER = "seda-gateway"

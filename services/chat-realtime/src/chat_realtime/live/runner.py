@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
+from seda_contracts import realtime
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_USER_SUBJECT
 from seda_db import Database, DatabaseUnavailable
 from seda_messaging import Bus
 from seda_runtime.clock import Clock
 from seda_runtime.logging import get_logger
 
-from chat_realtime.live import frames, store
+from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
 from chat_realtime.live.feed import Feeds
+from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall
 from chat_realtime.live.listener import Listener, ListenerOptions
@@ -82,8 +84,8 @@ class LiveSide:
             except DatabaseUnavailable:
                 return  # a name shown late is no loss; the next history has it
             for room in rooms:
-                state = frames.StateFrame(room=room, t="author", rev=revision, d=card)
-                self.hub.publish_state(room, f"author:{user_id}", frames.encode(state))
+                state = realtime.StateFrame(room=room, t="author", rev=revision, d=card)
+                self.hub.publish_state(room, f"author:{user_id}", encode(state))
 
     async def sweep(self) -> None:
         """Mend what lost signals left: rooms behind their log, sockets that should be closed."""

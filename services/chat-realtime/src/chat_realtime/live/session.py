@@ -9,8 +9,7 @@ from enum import Enum, auto
 from uuid import UUID
 
 import msgspec
-
-from chat_realtime.live import frames
+from seda_contracts import realtime
 
 CLOSE_HELLO_TIMEOUT = 4001
 CLOSE_TOKEN_EXPIRED = 4003
@@ -21,8 +20,8 @@ CLOSE_MALFORMED = 4500
 CLOSE_SESSION_REVOKED = 4501
 CLOSE_CONNECTION_LIMIT = 4503
 
-_decode_frame = msgspec.json.Decoder(frames.Envelope | list[frames.Envelope]).decode
-_decode_bodies = {op: msgspec.json.Decoder(body).decode for op, body in frames.BODIES.items()}
+_decode_frame = msgspec.json.Decoder(realtime.Envelope | list[realtime.Envelope]).decode
+_decode_bodies = {op: msgspec.json.Decoder(body).decode for op, body in realtime.BODIES.items()}
 
 
 class _OnlyId(msgspec.Struct):
@@ -49,7 +48,7 @@ class Command:
     id: int
     op: str
     room: UUID | None
-    body: frames.Body
+    body: realtime.Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Reject:
     """Answer and go on."""
 
     id: int
-    failure: frames.Failure
+    failure: realtime.Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class Session:
     def end(self) -> None:
         self._phase = Phase.CLOSED
 
-    def _decide(self, envelope: frames.Envelope, now: float) -> Decision | None:
+    def _decide(self, envelope: realtime.Envelope, now: float) -> Decision | None:
         if self._phase is Phase.AWAITING_HELLO and envelope.op != "hello":
             return self._close(CLOSE_MALFORMED, "hello must come first")
         if not self._take_token(now):
@@ -158,13 +157,13 @@ class Session:
             body = decode_body(envelope.d)
         except (msgspec.DecodeError, RecursionError) as error:
             return _reject(envelope, "bad_request", str(error))
-        if envelope.room is None and envelope.op not in frames.WITHOUT_ROOM:
+        if envelope.room is None and envelope.op not in realtime.WITHOUT_ROOM:
             return _reject(envelope, "bad_request", "room is missing")
         return self._admit(Command(envelope.id, envelope.op, envelope.room, body), envelope, now)
 
-    def _admit(self, command: Command, envelope: frames.Envelope, now: float) -> Decision | None:
+    def _admit(self, command: Command, envelope: realtime.Envelope, now: float) -> Decision | None:
         match command.body:
-            case frames.Hello() as hello:
+            case realtime.Hello() as hello:
                 if self._phase is Phase.GREETED:
                     return _reject(envelope, "conflict", "hello was already said")
                 if (hello.ticket is None) == (hello.token is None):
@@ -173,11 +172,11 @@ class Session:
                     return self._close(CLOSE_MALFORMED, "too many rooms to resume")
                 self._phase = Phase.GREETED
                 self.rooms.update(hello.resume.rooms)
-            case frames.Subscribe() if command.room is not None:
+            case realtime.Subscribe() if command.room is not None:
                 if len(self.rooms | {command.room}) > self._limits.rooms_max:
                     return _reject(envelope, "too_large", "too many rooms on this socket")
                 self.rooms.add(command.room)
-            case frames.Typing() if command.room is not None:
+            case realtime.Typing() if command.room is not None:
                 if command.room not in self.rooms:
                     return _reject(envelope, "not_member", "subscribe to the room first")
                 return command if self._may_type(command.room, now) else None
@@ -201,12 +200,12 @@ class Session:
         self._tokens -= 1
         return True
 
-    def _over_the_rate(self, envelope: frames.Envelope) -> Decision:
+    def _over_the_rate(self, envelope: realtime.Envelope) -> Decision:
         self._refusals += 1
         if self._refusals >= self._limits.refusals_before_close:
             return self._close(CLOSE_RATE_ABUSE, "too many commands")
         wait_ms = int(1000 * (1 - self._tokens) / self._limits.commands_per_second) + 1
-        failure = frames.Failure(code="rate_limited", retry="later", retry_ms=wait_ms)
+        failure = realtime.Failure(code="rate_limited", retry="later", retry_ms=wait_ms)
         return Reject(envelope.id, failure)
 
     def _malformed(self, payload: bytes, error: Exception) -> Decision:
@@ -218,7 +217,7 @@ class Session:
                 pass
             else:
                 return Reject(
-                    known.id, frames.Failure(code="bad_request", retry="never", msg=str(error))
+                    known.id, realtime.Failure(code="bad_request", retry="never", msg=str(error))
                 )
         return self._close(CLOSE_MALFORMED, "malformed frame")
 
@@ -227,5 +226,5 @@ class Session:
         return Close(code, reason)
 
 
-def _reject(envelope: frames.Envelope, code: str, message: str) -> Reject:
-    return Reject(envelope.id, frames.Failure(code=code, retry="never", msg=message))
+def _reject(envelope: realtime.Envelope, code: str, message: str) -> Reject:
+    return Reject(envelope.id, realtime.Failure(code=code, retry="never", msg=message))

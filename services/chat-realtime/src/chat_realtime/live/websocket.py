@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 from opentelemetry.trace import SpanKind
+from seda_contracts import realtime
 from seda_contracts.live import room_subject
 from seda_identity import Principal
 from seda_identity.tokens import InvalidToken, KeysUnavailable, TokenExpired
@@ -22,10 +23,11 @@ from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import gauge, sampled, span
 from websockets.frames import CloseCode
 
-from chat_realtime.live import frames, joining
+from chat_realtime.live import joining
 from chat_realtime.live.commands import Desk, perform
 from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
+from chat_realtime.live.framing import encode
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.listener import Connection
 from chat_realtime.live.operations import Door, admit, readmit
@@ -90,12 +92,12 @@ class Client:
         return self.principal.require_user()
 
     def tell(self, frame: msgspec.Struct) -> None:
-        self.connection.send(frames.encode(frame))
+        self.connection.send(encode(frame))
 
     def revoke(self, room: UUID, reason: str) -> None:
         """The person may no longer hear the room; the hub has let go of it already."""
         self.session.leave(room)
-        self.tell(frames.Unsub(room=room, reason=reason))
+        self.tell(realtime.Unsub(room=room, reason=reason))
 
 
 class SocketEdge:
@@ -120,7 +122,7 @@ class SocketEdge:
         client = Client(connection, Session(limits, now=self._loop.time()))
         connection.client = client
         client.tell(
-            frames.Welcome(
+            realtime.Welcome(
                 hb_ms=int(limits.heartbeat_seconds * 1000),
                 hb_grace_ms=int(limits.heartbeat_grace_seconds * 1000),
                 limits={
@@ -139,10 +141,10 @@ class SocketEdge:
         for decision in client.session.receive(payload, now=self._loop.time()):
             match decision:
                 case Reject(command_id, failure):
-                    client.tell(frames.Refused(command_id, failure))
+                    client.tell(realtime.Refused(command_id, failure))
                 case Close(code, reason):
                     connection.close(code, reason)
-                case Command(body=frames.Heartbeat() as beat):
+                case Command(body=realtime.Heartbeat() as beat):
                     self._answer_beat(client, decision, beat)
                 case Command():
                     self._enqueue(client, decision)
@@ -208,7 +210,7 @@ class SocketEdge:
         clients = self.clients()
         for place, client in enumerate(clients):
             delay_seconds = window_seconds * place / len(clients)
-            client.tell(frames.Drain(in_ms=int(delay_seconds * 1000)))
+            client.tell(realtime.Drain(in_ms=int(delay_seconds * 1000)))
             self._loop.call_later(delay_seconds, client.connection.close, CLOSE_DRAINED, "drained")
 
     async def finish_commands(self) -> None:
@@ -218,11 +220,11 @@ class SocketEdge:
 
     # Commands.
 
-    def _answer_beat(self, client: Client, command: Command, beat: frames.Heartbeat) -> None:
+    def _answer_beat(self, client: Client, command: Command, beat: realtime.Heartbeat) -> None:
         received_ms = time.time() * 1000
         heads = self._hall.hub.heads(client)
         client.tell(
-            frames.HeartbeatOk(
+            realtime.HeartbeatOk(
                 id=command.id,
                 n=beat.n,
                 t0=beat.t0,
@@ -254,15 +256,15 @@ class SocketEdge:
     async def _serve(self, client: Client, command: Command) -> None:
         try:
             match command.body:
-                case frames.Hello() as hello:
+                case realtime.Hello() as hello:
                     await self._greet(client, command, hello)
-                case frames.Refresh(token):
+                case realtime.Refresh(token):
                     await self._refresh(client, command, token)
-                case frames.Subscribe() as wanted:
+                case realtime.Subscribe() as wanted:
                     await self._subscribe(client, command, wanted)
-                case frames.Unsubscribe():
+                case realtime.Unsubscribe():
                     self._unsubscribe(client, command)
-                case frames.Typing():
+                case realtime.Typing():
                     self._pass_typing(client, command)
                 case _:
                     await self._change(client, command)
@@ -270,7 +272,7 @@ class SocketEdge:
             failure = failure_of(error)
             if failure.code == "internal":
                 log.error("socket.command_failed", op=command.op, exc_info=error)
-            client.tell(frames.Refused(command.id, failure))
+            client.tell(realtime.Refused(command.id, failure))
 
     async def _change(self, client: Client, command: Command) -> None:
         assert client.principal is not None
@@ -279,21 +281,21 @@ class SocketEdge:
         else:
             with span(f"socket {command.op}", kind=SpanKind.SERVER, headers={}):
                 ok = await perform(self._desk, client.principal, command)
-        client.tell(frames.Accepted(command.id, ok))
+        client.tell(realtime.Accepted(command.id, ok))
 
-    async def _greet(self, client: Client, command: Command, hello: frames.Hello) -> None:
+    async def _greet(self, client: Client, command: Command, hello: realtime.Hello) -> None:
         connection = client.connection
         try:
             admitted = await admit(self._desk.db, self._door, hello)
         except (InvalidToken, TicketRefused, SessionEnded) as error:
-            client.tell(frames.Refused(command.id, failure_of(error)))
+            client.tell(realtime.Refused(command.id, failure_of(error)))
             ended = isinstance(error, SessionEnded)
             code = CLOSE_SESSION_REVOKED if ended else CLOSE_TOKEN_EXPIRED
             expired = "token expired" if isinstance(error, TokenExpired) else "not admitted"
             connection.close(code, "session revoked" if ended else expired)
             return
         except KeysUnavailable as error:
-            client.tell(frames.Refused(command.id, failure_of(error)))
+            client.tell(realtime.Refused(command.id, failure_of(error)))
             connection.close(1013, "try again later")
             return
         if not connection.is_open:
@@ -301,19 +303,19 @@ class SocketEdge:
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
         self._register(client)
-        rooms: list[frames.RoomReady] = []
+        rooms: list[realtime.RoomReady] = []
         joinings: list[Joining] = []
         for room, cursor in hello.resume.rooms.items():
             try:
                 begun = await joining.begin(self._hall, client.principal, room, cursor)
             except (RoomGone, RoomNotFound, NotMember, Banned):
                 client.session.leave(room)
-                rooms.append(frames.RoomReady(room=room, result="gone"))
+                rooms.append(realtime.RoomReady(room=room, result="gone"))
             else:
                 joinings.append(begun)
                 rooms.append(begun.announcement())
         client.tell(
-            frames.Ready(
+            realtime.Ready(
                 id=command.id,
                 conn=client.id,
                 user=client.user_id,
@@ -331,15 +333,17 @@ class SocketEdge:
         client.expires_at = admitted.expires_at
         client.warned_of_expiry = False
         ok = {"exp": _milliseconds(client.expires_at)}
-        client.tell(frames.Accepted(command.id, ok))
+        client.tell(realtime.Accepted(command.id, ok))
 
-    async def _subscribe(self, client: Client, command: Command, wanted: frames.Subscribe) -> None:
+    async def _subscribe(
+        self, client: Client, command: Command, wanted: realtime.Subscribe
+    ) -> None:
         room = command.room
         assert room is not None
         assert client.principal is not None
         cursor = None
         if wanted.ep is not None and wanted.seq is not None:
-            cursor = frames.Cursor(ep=wanted.ep, seq=wanted.seq)
+            cursor = realtime.Cursor(ep=wanted.ep, seq=wanted.seq)
         try:
             begun = await joining.begin(self._hall, client.principal, room, cursor)
         except BaseException:
@@ -347,7 +351,7 @@ class SocketEdge:
             client.session.leave(room)
             raise
         self._let_go(client, room)
-        client.tell(frames.Accepted(command.id, begun.announcement()))
+        client.tell(realtime.Accepted(command.id, begun.announcement()))
         await self._finish(client, begun)
 
     async def _finish(self, client: Client, begun: Joining) -> None:
@@ -361,16 +365,18 @@ class SocketEdge:
         assert command.room is not None
         self._let_go(client, command.room)
         client.session.leave(command.room)
-        client.tell(frames.Accepted(command.id, {}))
+        client.tell(realtime.Accepted(command.id, {}))
 
     def _pass_typing(self, client: Client, command: Command) -> None:
         """To everyone who listens now, on every process; the sender knows already."""
         assert command.room is not None
         if command.room not in self._hall.hub.rooms_of(client):
             raise NotMember
-        frame = frames.EphemeralFrame(room=command.room, t="typing", d={"user_id": client.user_id})
-        self._desk.recording.signals.publish(room_subject(command.room), frames.encode(frame))
-        client.tell(frames.Accepted(command.id, {}))
+        frame = realtime.EphemeralFrame(
+            room=command.room, t="typing", d={"user_id": client.user_id}
+        )
+        self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
+        client.tell(realtime.Accepted(command.id, {}))
 
     # Bookkeeping.
 
@@ -396,7 +402,7 @@ class SocketEdge:
             client.connection.close(CLOSE_TOKEN_EXPIRED, "token expired")
         elif left_seconds <= EXPIRY_NOTICE_SECONDS and not client.warned_of_expiry:
             client.warned_of_expiry = True
-            client.tell(frames.AuthExpiring(in_ms=int(left_seconds * 1000)))
+            client.tell(realtime.AuthExpiring(in_ms=int(left_seconds * 1000)))
 
 
 def _now_ms() -> int:

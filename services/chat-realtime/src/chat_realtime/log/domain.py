@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from seda_contracts.realtime import EventFrame
 
 SEQ_MAX = 2**53
 """What every reader of JSON holds exactly; a client's number above it is no place in a log."""
@@ -41,19 +42,6 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     seq: int
     acl: int
-
-
-class EventFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ev"):
-    """An entry as it crosses the wire, live and replayed alike."""
-
-    room: UUID
-    ep: str
-    seq: int
-    acl: int
-    t: str
-    ts: int
-    """Unix milliseconds."""
-    d: dict[str, Any]
 
 
 _encoder = msgspec.json.Encoder()

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from seda_contracts.live import room_subject
+from seda_contracts.realtime import EventFrame
 from seda_messaging import Outbox
 from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.log import store
-from chat_realtime.log.domain import Change, Entry, EventFrame, encode_event, frame
+from chat_realtime.log.domain import Change, Entry, encode_event, frame
 from chat_realtime.people import store as people_store
 from chat_realtime.signals import Signals
 

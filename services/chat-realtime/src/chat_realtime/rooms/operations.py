@@ -6,11 +6,12 @@ from typing import Literal
 from uuid import UUID
 
 from seda_contracts.events.chat import MemberJoined, MemberLeft, RoomCreated, RoomUpdated
+from seda_contracts.realtime import EventFrame
 from seda_identity import Principal, Role
 from seda_runtime.ids import uuid7
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chat_realtime.log.domain import Change, EventFrame, Position
+from chat_realtime.log.domain import Change, Position
 from chat_realtime.log.operations import Recording, missed, record_one
 from chat_realtime.log.store import positions
 from chat_realtime.rooms import store

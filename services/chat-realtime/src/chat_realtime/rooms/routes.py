@@ -9,10 +9,11 @@ from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
+from seda_contracts.realtime import EventFrame
 from seda_db import Database
 from seda_identity import Policy, Principal
 
-from chat_realtime.log.domain import SEQ_MAX, EventFrame
+from chat_realtime.log.domain import SEQ_MAX
 from chat_realtime.log.operations import Recording
 from chat_realtime.rooms import operations
 from chat_realtime.rooms.domain import DESCRIPTION_LENGTH_MAX, NAME_LENGTH_MAX, RoleName

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from websockets.frames import Frame, Opcode
 
 SUBPROTOCOL = "seda.v1.json"
 
@@ -217,6 +216,19 @@ class HeartbeatOk(msgspec.Struct, frozen=True, tag_field="op", tag="hb.ok"):
     heads: dict[UUID, int]
 
 
+class EventFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ev"):
+    """An entry of a room's log as it crosses the wire, live and replayed alike."""
+
+    room: UUID
+    ep: str
+    seq: int
+    acl: int
+    t: str
+    ts: int
+    """Unix milliseconds."""
+    d: dict[str, Any]
+
+
 class StateFrame(msgspec.Struct, frozen=True, tag_field="op", tag="st"):
     room: UUID
     t: str
@@ -228,15 +240,3 @@ class EphemeralFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ep"):
     room: UUID
     t: str
     d: Any
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def encode(frame: msgspec.Struct) -> bytes:
-    return _encoder.encode(frame)
-
-
-def text_frame(payload: bytes) -> bytes:
-    """The bytes on the wire. Server frames are unmasked, so one serves every member of a room."""
-    return Frame(Opcode.TEXT, payload).serialize(mask=False)
