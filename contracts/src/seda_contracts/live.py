@@ -22,5 +22,8 @@ def user_subject(user_id: UUID) -> str:
 AUTHOR_SUBJECT = "seda.live.author"
 """A person's card changed (name, badge); every chat process hears it."""
 
+NODE_SUBJECT = "seda.live.node"
+"""Processes with sockets say that they live; who falls silent is taken out of every presence."""
+
 EVERY_USER_SUBJECT = "seda.live.user.*"
 """Notices for anyone: a process with sockets hears all of them and looks whom they concern."""

@@ -16,7 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from seda_contracts import registry
-from seda_contracts.live import AUTHOR_SUBJECT, EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT
+from seda_contracts.live import (
+    AUTHOR_SUBJECT,
+    EVERY_ROOM_SUBJECT,
+    EVERY_USER_SUBJECT,
+    NODE_SUBJECT,
+)
 from seda_contracts.registry import REGISTRY, Reader, consumed_by, durable_name, produced_by
 from seda_contracts.streams import BUCKETS, NETS, STREAMS
 
@@ -38,7 +43,7 @@ consumer for a while.
 """
 DURABLE = ("seda.evt.>", "seda.cmd.>", "seda.state.>")
 """What is kept in streams and may have become a dead letter."""
-LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT)}
+LIVE = {"chat-realtime": (EVERY_ROOM_SUBJECT, EVERY_USER_SUBJECT, AUTHOR_SUBJECT, NODE_SUBJECT)}
 """Who speaks and listens on the live subjects."""
 
 

@@ -82,6 +82,12 @@ class Typing(msgspec.Struct, frozen=True):
     pass
 
 
+class SetPresence(msgspec.Struct, frozen=True):
+    """Of this device. `invisible` does not count; a person is idle when all other devices are."""
+
+    status: Literal["online", "idle", "invisible"]
+
+
 class MarkRead(msgspec.Struct, frozen=True):
     seq: Annotated[int, msgspec.Meta(ge=0)]
 
@@ -104,6 +110,7 @@ Body = (
     | React
     | Unreact
     | Typing
+    | SetPresence
     | MarkRead
     | Heartbeat
 )
@@ -119,11 +126,12 @@ BODIES: Mapping[str, type[Body]] = {
     "react.add": React,
     "react.remove": Unreact,
     "typing": Typing,
+    "presence.set": SetPresence,
     "read.mark": MarkRead,
     "hb": Heartbeat,
 }
 
-WITHOUT_ROOM = frozenset({"hello", "auth.refresh", "hb"})
+WITHOUT_ROOM = frozenset({"hello", "auth.refresh", "hb", "presence.set"})
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -177,6 +185,26 @@ class Ready(msgspec.Struct, frozen=True, tag_field="op", tag="ready"):
     rooms: list[RoomReady]
     exp: int | None = None
     """Unix milliseconds at which the token ends; absent for tickets, whose session is watched."""
+
+
+PresenceStatus = Literal["online", "idle", "offline"]
+
+
+class Present(msgspec.Struct, frozen=True):
+    user_id: UUID
+    status: PresenceStatus
+
+
+class PresenceState(msgspec.Struct, frozen=True):
+    """The state `presence` of a room. `whole` replaces what a client has, else it is a change.
+
+    A room too full to name everybody is not `complete`: `count` is right and `people` a sample.
+    """
+
+    count: int
+    people: list[Present]
+    whole: bool
+    complete: bool
 
 
 class Live(msgspec.Struct, frozen=True, tag_field="op", tag="live"):

@@ -132,6 +132,10 @@ class Socket:
     def events(self, room: UUID) -> list[dict[str, Any]]:
         return [f for f in self.heard if f.get("op") == "ev" and f["room"] == str(room)]
 
+    def live_head(self) -> int:
+        """Where the room stood that went live last."""
+        return next(int(frame["head"]) for frame in reversed(self.heard) if frame["op"] == "live")
+
     async def close_code(self) -> int | None:
         await asyncio.wait_for(self.connection.wait_closed(), WAIT_SECONDS)
         return self.connection.close_code

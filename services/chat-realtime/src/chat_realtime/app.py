@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from seda_db import Database
 from seda_identity import IdentityVerifier, enforce_policies, require_identity
@@ -18,11 +19,13 @@ from seda_runtime.settings import load
 
 from chat_realtime.consumers import subscriptions
 from chat_realtime.live.operations import make_door
-from chat_realtime.live.runner import run_live
+from chat_realtime.live.runner import LiveSide, run_live
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.routes import MessageRoutes
 from chat_realtime.moderation.routes import ModerationRoutes
+from chat_realtime.presence.board import Look
+from chat_realtime.presence.routes import PresenceRoutes
 from chat_realtime.problems import PROBLEMS
 from chat_realtime.rooms.routes import RoomRoutes
 from chat_realtime.settings import Settings
@@ -41,6 +44,10 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     recording = Recording(outbox=outbox, signals=signals, now=now)
     batcher = Batcher(db, recording)
     door = make_door(settings.gateway_url, now=now)
+
+    def look(state: State) -> Look:
+        live: LiveSide = state.live
+        return live.look
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
@@ -63,13 +70,14 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         settings,
         name=NAME,
         description=DESCRIPTION,
-        route_handlers=[RoomRoutes, MessageRoutes, ModerationRoutes],
+        route_handlers=[RoomRoutes, MessageRoutes, ModerationRoutes, PresenceRoutes],
         problems=PROBLEMS,
         lifespan=[run],
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),
             "recording": Provide(lambda: recording, sync_to_thread=False),
             "batcher": Provide(lambda: batcher, sync_to_thread=False),
+            "look": Provide(look, sync_to_thread=False),
         },
         ready_checks={"database": db.ping, "nats": bus.ready},
         before_start=[enforce_policies],

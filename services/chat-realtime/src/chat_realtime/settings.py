@@ -25,6 +25,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     heartbeat_grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=300)] = 10
     stall_seconds_max: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
     drain_window_seconds: Annotated[float, msgspec.Meta(ge=0, le=120)] = 5
+    presence_lease_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 15
+    """How long the people of a process that fell silent are still shown."""
     sweep_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5
     """How often the rooms listened to are compared with the database."""
     socket_tick_seconds: Annotated[float, msgspec.Meta(gt=0, le=5)] = 1

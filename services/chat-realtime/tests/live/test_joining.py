@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def hall_of(chat: "Chat") -> Hall:
-    return Hall(db=chat.live.db, hub=chat.live.hub, feeds=chat.live.feeds, now=utc_now)
+    return Hall(
+        db=chat.live.db,
+        hub=chat.live.hub,
+        feeds=chat.live.feeds,
+        board=chat.live.board,
+        now=utc_now,
+    )
 
 
 def client_of(chat: "Chat", person: "Person") -> Client:

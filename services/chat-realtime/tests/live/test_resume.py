@@ -67,7 +67,7 @@ async def test_a_process_far_behind_sends_everyone_to_the_log(chat: "Chat") -> N
     ann = chat.person()
     room = await ann.room()
     async with ann.socket(room) as anns:
-        head = anns.heard[-1]["head"]
+        head = anns.live_head()
         await _append_silently(chat, room, entries=600)
         await chat.live.sweep()
         lagged = await anns.until(op="lagged", room=str(room))
@@ -113,7 +113,7 @@ async def test_an_event_lost_on_the_way_is_filled_from_the_log(chat: "Chat") -> 
     ann = chat.person()
     room = await ann.room()
     async with ann.socket(room) as anns:
-        head = anns.heard[-1]["head"]
+        head = anns.live_head()
         await _append_silently(chat, room)
         sent = await anns.ask("msg.send", room, cid="c", text="after the hole")
         await anns.until(op="ev", seq=sent["seq"])

@@ -8,7 +8,8 @@ A sweep does the same for what was lost at the end, where no later event shows t
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from chat_realtime.live.hub import Hub, Member
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event
 from chat_realtime.log.store import positions
+from chat_realtime.presence.board import Board
 from chat_realtime.rooms import store as rooms_store
 
 log = get_logger(__name__)
@@ -75,8 +77,9 @@ class Feed:
 class Feeds:
     """All rooms that somebody here listens to."""
 
-    def __init__(self, hub: Hub, bus: Bus, db: Database, *, now: Clock) -> None:
+    def __init__(self, hub: Hub, bus: Bus, db: Database, board: Board, *, now: Clock) -> None:
         self._hub = hub
+        self._board = board
         self._bus = bus
         self._db = db
         self._now = now
@@ -104,6 +107,14 @@ class Feeds:
     def unfollow(self, room: UUID) -> None:
         """The sweep hangs up when nobody follows; whoever comes back soon finds it open."""
         self._feeds[room].followers -= 1
+
+    @asynccontextmanager
+    async def following(self, room: UUID) -> AsyncIterator[None]:
+        await self.follow(room)
+        try:
+            yield
+        finally:
+            self.unfollow(room)
 
     async def sweep(self) -> None:
         """Compare every room with the database, and forget those nobody follows."""
@@ -146,6 +157,7 @@ class Feeds:
             raise
         feed.acl = position.acl
         self._hub.open_room(feed.room, head=position.seq)
+        self._board.opened(feed.room)
         feed.ready.set_result(None)
         if feed.dirty:
             self._start_repair(feed)
@@ -162,6 +174,7 @@ class Feeds:
         if feed.repair is not None:
             feed.repair.cancel()
         self._hub.close_room(feed.room)
+        self._board.closed(feed.room)
         if feed.unsubscribe is not None:
             await feed.unsubscribe()
 
@@ -179,6 +192,8 @@ class Feeds:
             return
         if glance.op == "ep":
             self._hub.publish_ephemeral(feed.room, payload)
+        elif glance.op in ("here", "who"):
+            self._board.hear(feed.room, payload)
         elif glance.op == "ev":
             self._hear_event(feed, glance, payload)
 

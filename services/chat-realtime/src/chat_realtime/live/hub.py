@@ -22,6 +22,7 @@ STATES_KEPT_MAX = 64
 
 Write = Callable[[bytes], None]
 CallSoon = Callable[[Callable[[], None]], object]
+Changed = Callable[[UUID], None]
 
 
 class Member(Protocol):
@@ -108,6 +109,8 @@ class Hub:
 
     def __init__(self, call_soon: CallSoon) -> None:
         self._call_soon = call_soon
+        self.changed: Changed = lambda _: None
+        """Told of every room somebody came to or went from."""
         self._audiences: dict[UUID, Audience] = {}
         self._rooms_of: dict[Member, set[UUID]] = {}
         self._paused: set[Member] = set()
@@ -143,6 +146,7 @@ class Hub:
             audience.joining[member] = after_seq
         else:
             self._admit(audience, member, from_seq=audience.written_seq)
+        self.changed(room)
 
     def leave(self, room: UUID, member: Member) -> None:
         audience = self._audiences.get(room)
@@ -150,6 +154,7 @@ class Hub:
             audience.flush()
             self._remove(audience, member)
         self._rooms_of.get(member, set()).discard(room)
+        self.changed(room)
 
     def drop(self, member: Member) -> frozenset[UUID]:
         """Forget a socket that is closing; answers the rooms it was in."""
@@ -157,6 +162,7 @@ class Hub:
         self._paused.discard(member)
         for room in rooms:
             self._remove(self._audiences[room], member)
+            self.changed(room)
         return rooms
 
     def publish(self, room: UUID, payload: bytes, *, seq: int) -> None:

@@ -22,6 +22,7 @@ from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event
 from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
 from chat_realtime.log.store import positions
+from chat_realtime.presence.board import Board
 from chat_realtime.rooms.operations import standing_of
 
 REPLAY_WRITE_EVENTS = 50
@@ -35,6 +36,7 @@ class Hall:
     db: Database
     hub: Hub
     feeds: Feeds
+    board: Board
     now: Clock
 
 
@@ -97,6 +99,7 @@ async def finish(
     hall.hub.join(joining.room, member, after_seq=position.seq)
     live = realtime.Live(room=joining.room, head=position.seq)
     connection.send(encode(live))
+    connection.send(encode(hall.board.whole(joining.room)))
 
 
 async def _read(

@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import msgspec
 from seda_contracts import realtime
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_USER_SUBJECT
+from seda_contracts.realtime import PresenceState
 from seda_db import Database, DatabaseUnavailable
 from seda_messaging import Bus
 from seda_runtime.clock import Clock
@@ -27,11 +29,12 @@ from chat_realtime.live.joining import Hall
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
-from chat_realtime.live.websocket import SocketEdge, SocketOptions
+from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
+from chat_realtime.presence.board import Board, PresenceOptions
 from chat_realtime.rooms.store import rooms_with_member
 from chat_realtime.settings import Settings
 
@@ -47,6 +50,7 @@ class LiveSide:
     feeds: Feeds
     edge: SocketEdge
     listener: Listener
+    board: Board
     db: Database
     now: Clock
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -87,6 +91,9 @@ class LiveSide:
                 state = realtime.StateFrame(room=room, t="author", rev=revision, d=card)
                 self.hub.publish_state(room, f"author:{user_id}", encode(state))
 
+    async def look(self, room: UUID) -> PresenceState:
+        return await self.board.look(room, self.feeds.following)
+
     async def sweep(self) -> None:
         """Mend what lost signals left: rooms behind their log, sockets that should be closed."""
         await self.feeds.sweep()
@@ -113,15 +120,31 @@ async def run_live(
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
     hub = Hub(asyncio.get_running_loop().call_soon)
-    feeds = Feeds(hub, bus, db, now=recording.now)
+    board = Board(
+        bus,
+        recording.signals,
+        partial(devices, hub),
+        hub.publish_state,
+        PresenceOptions(lease_seconds=settings.presence_lease_seconds),
+    )
+    hub.changed = board.changed
+    feeds = Feeds(hub, bus, db, board, now=recording.now)
     edge = SocketEdge(
         _socket_options(settings),
-        Hall(db=db, hub=hub, feeds=feeds, now=recording.now),
+        Hall(db=db, hub=hub, feeds=feeds, board=board, now=recording.now),
         Desk(db=db, recording=recording, batcher=batcher),
         door,
     )
     listener = Listener(_listener_options(settings), edge)
-    live = LiveSide(hub=hub, feeds=feeds, edge=edge, listener=listener, db=db, now=recording.now)
+    live = LiveSide(
+        hub=hub,
+        feeds=feeds,
+        edge=edge,
+        listener=listener,
+        board=board,
+        db=db,
+        now=recording.now,
+    )
     await bus.subscribe_live(EVERY_USER_SUBJECT, lambda _, payload: live.hear_user(payload))
     await bus.subscribe_live(AUTHOR_SUBJECT, lambda _, payload: live.hear_author(payload))
     await bus.flush()
@@ -129,7 +152,8 @@ async def run_live(
     log.info("socket.listening", port=listener.port)
     sweeping = asyncio.create_task(_sweep_forever(live, settings.sweep_seconds))
     try:
-        yield live
+        async with board.run():
+            yield live
     finally:
         listener.stop_accepting()
         edge.start_drain(settings.drain_window_seconds)

@@ -7,7 +7,7 @@ not awaited here is done by the hub and the feeds.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -28,6 +28,7 @@ from chat_realtime.live.commands import Desk, perform
 from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
 from chat_realtime.live.framing import encode
+from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.listener import Connection
 from chat_realtime.live.operations import Door, admit, readmit
@@ -42,6 +43,7 @@ from chat_realtime.live.session import (
     Session,
     SessionLimits,
 )
+from chat_realtime.presence.domain import DeviceStatus
 from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
 
 log = get_logger(__name__)
@@ -70,6 +72,7 @@ class Client:
         "principal",
         "queue",
         "session",
+        "status",
         "warned_of_expiry",
         "worker",
         "write",
@@ -83,6 +86,7 @@ class Client:
         self.principal: Principal | None = None
         self.expires_at: datetime | None = None
         self.warned_of_expiry = False
+        self.status: DeviceStatus = "online"
         self.queue: deque[Command] = deque()
         self.worker: asyncio.Task[None] | None = None
 
@@ -266,6 +270,8 @@ class SocketEdge:
                     self._unsubscribe(client, command)
                 case realtime.Typing():
                     self._pass_typing(client, command)
+                case realtime.SetPresence(status):
+                    self._set_presence(client, command, status)
                 case _:
                     await self._change(client, command)
         except Exception as error:
@@ -378,6 +384,13 @@ class SocketEdge:
         self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
         client.tell(realtime.Accepted(command.id, {}))
 
+    def _set_presence(self, client: Client, command: Command, status: DeviceStatus) -> None:
+        if status != client.status:
+            client.status = status
+            for room in self._hall.hub.rooms_of(client):
+                self._hall.board.changed(room)
+        client.tell(realtime.Accepted(command.id, {}))
+
     # Bookkeeping.
 
     def _let_go(self, client: Client, room: UUID) -> None:
@@ -403,6 +416,13 @@ class SocketEdge:
         elif left_seconds <= EXPIRY_NOTICE_SECONDS and not client.warned_of_expiry:
             client.warned_of_expiry = True
             client.tell(realtime.AuthExpiring(in_ms=int(left_seconds * 1000)))
+
+
+def devices(hub: Hub, room: UUID) -> Iterator[tuple[UUID, DeviceStatus]]:
+    """The sockets of a room as its presence counts them."""
+    for member in hub.audience(room) or ():
+        assert isinstance(member, Client)
+        yield member.user_id, member.status
 
 
 def _now_ms() -> int:
