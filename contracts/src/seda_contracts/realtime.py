@@ -78,6 +78,16 @@ class Unreact(msgspec.Struct, frozen=True):
     emoji: str
 
 
+class Pin(msgspec.Struct, frozen=True):
+    """Moderators keep a message at hand."""
+
+    message_id: UUID
+
+
+class Unpin(msgspec.Struct, frozen=True):
+    message_id: UUID
+
+
 class Typing(msgspec.Struct, frozen=True):
     pass
 
@@ -109,6 +119,8 @@ Body = (
     | DeleteMessage
     | React
     | Unreact
+    | Pin
+    | Unpin
     | Typing
     | SetPresence
     | MarkRead
@@ -125,6 +137,8 @@ BODIES: Mapping[str, type[Body]] = {
     "msg.delete": DeleteMessage,
     "react.add": React,
     "react.remove": Unreact,
+    "pin.add": Pin,
+    "pin.remove": Unpin,
     "typing": Typing,
     "presence.set": SetPresence,
     "read.mark": MarkRead,

@@ -13,8 +13,10 @@ from chat_realtime.live.failures import CODES, failure_of
 from chat_realtime.messages import domain as messages_domain
 from chat_realtime.moderation import domain as moderation_domain
 from chat_realtime.people import domain as people_domain
+from chat_realtime.pins import domain as pins_domain
 from chat_realtime.problems import PROBLEMS
 from chat_realtime.rooms import domain as rooms_domain
+from chat_realtime.search import domain as search_domain
 from chat_realtime.settings import Settings
 from chat_realtime.tables import Table
 from seda_contracts.registry import consumed_by
@@ -34,7 +36,9 @@ DOMAINS = (
     messages_domain,
     moderation_domain,
     people_domain,
+    pins_domain,
     rooms_domain,
+    search_domain,
 )
 
 

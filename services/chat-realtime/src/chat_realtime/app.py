@@ -24,10 +24,12 @@ from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.routes import MessageRoutes
 from chat_realtime.moderation.routes import ModerationRoutes
+from chat_realtime.pins.routes import PinRoutes
 from chat_realtime.presence.board import Look
 from chat_realtime.presence.routes import PresenceRoutes
 from chat_realtime.problems import PROBLEMS
 from chat_realtime.rooms.routes import RoomRoutes
+from chat_realtime.search.routes import SearchRoutes
 from chat_realtime.settings import Settings
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
@@ -70,7 +72,14 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         settings,
         name=NAME,
         description=DESCRIPTION,
-        route_handlers=[RoomRoutes, MessageRoutes, ModerationRoutes, PresenceRoutes],
+        route_handlers=[
+            RoomRoutes,
+            MessageRoutes,
+            PinRoutes,
+            SearchRoutes,
+            ModerationRoutes,
+            PresenceRoutes,
+        ],
         problems=PROBLEMS,
         lifespan=[run],
         dependencies={

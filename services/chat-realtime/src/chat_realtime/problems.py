@@ -18,6 +18,7 @@ from chat_realtime.messages.domain import (
     TooManyReactions,
 )
 from chat_realtime.moderation.domain import CannotModerateSelf, InvalidUntil
+from chat_realtime.pins.domain import TooManyPins
 from chat_realtime.rooms.domain import (
     Banned,
     InvalidText,
@@ -29,6 +30,7 @@ from chat_realtime.rooms.domain import (
     RoomLocked,
     RoomNotFound,
 )
+from chat_realtime.search.domain import SearchTooBroad
 
 PROBLEMS: ProblemTable = {
     **IDENTITY_PROBLEMS,
@@ -49,6 +51,8 @@ PROBLEMS: ProblemTable = {
     OwnerCannotLeave: Problem(409, "conflict", "The owner cannot leave the room."),
     CidConflict: Problem(409, "cid_conflict", "This cid was used for a different message."),
     TooManyReactions: Problem(409, "conflict", "The message has too many different reactions."),
+    TooManyPins: Problem(409, "conflict", "The room has too many pinned messages."),
+    SearchTooBroad: Problem(422, "search_too_broad", "The search took too long."),
     InvalidText: Problem(422, "invalid_text", "The text cannot be kept as it is."),
     InvalidUntil: Problem(422, "invalid_until", "The end of the action is not sound."),
     CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),

@@ -37,6 +37,8 @@ else:
     Table = table_base("chat")
 
 ROOM_KEY = "chat.room.id"
+SEARCH_VECTOR = "to_tsvector('simple', text) || array_to_tsvector(ARRAY[room_id::text])"
+"""Words of a message and the room they were said in, so that one index answers for one room."""
 
 
 def _moment(**options: Any) -> Any:
@@ -119,6 +121,7 @@ class MessageRow(Table, table=True):
             "seq",
             postgresql_where=text("parent_id IS NULL"),
         ),
+        Index("ix_message_search", text(f"({SEARCH_VECTOR})"), postgresql_using="gin"),
         CheckConstraint("char_length(text) <= 4000", name="text_length"),
     )
 
@@ -141,6 +144,31 @@ class MessageRow(Table, table=True):
     edited_at: datetime | None = Field(default=None, sa_column=_moment())
     deleted_at: datetime | None = Field(default=None, sa_column=_moment())
     deleted_by: UUID | None = Field(default=None, sa_column=Column(Uuid))
+
+
+class RevisionRow(Table, table=True):
+    """What an edited message said before. Gone with the message when that is deleted."""
+
+    __tablename__ = "message_revision"
+
+    message_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("chat.message.id"), primary_key=True)
+    )
+    edit_version: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    replaced_at: datetime = Field(sa_column=_moment(nullable=False))
+
+
+class PinRow(Table, table=True):
+    __tablename__ = "pin"
+    __table_args__ = (Index("ix_pin_room_id", "room_id"),)
+
+    message_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("chat.message.id"), primary_key=True)
+    )
+    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), nullable=False))
+    pinned_by: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    pinned_at: datetime = Field(sa_column=_moment(nullable=False))
 
 
 class ReactionRow(Table, table=True):

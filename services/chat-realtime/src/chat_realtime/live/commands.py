@@ -18,6 +18,7 @@ from chat_realtime.messages import operations as messages
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.measures import measured_send
 from chat_realtime.messages.sending import Draft
+from chat_realtime.pins import operations as pins
 from chat_realtime.rooms import operations as rooms
 
 
@@ -61,6 +62,12 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
                 seq = await messages.unreact(
                     tx, recording, principal, room_id, message_id, emoji=emoji
                 )
+        case realtime.Pin(message_id):
+            async with desk.db.begin() as tx:
+                seq = await pins.pin(tx, recording, principal, room_id, message_id)
+        case realtime.Unpin(message_id):
+            async with desk.db.begin() as tx:
+                seq = await pins.unpin(tx, recording, principal, room_id, message_id)
         case realtime.MarkRead(seq):
             async with desk.db.begin() as tx:
                 seq = await rooms.mark_read(tx, principal, room_id, seq, now=recording.now())

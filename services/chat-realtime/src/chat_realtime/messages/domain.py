@@ -13,6 +13,8 @@ CID_LENGTH_MAX = 128
 EMOJI_LENGTH_MAX = 16
 EMOJI_KINDS_MAX = 50
 """Different reactions on one message."""
+REVISIONS_MAX = 50
+"""Earlier words kept of one message; the oldest go first."""
 
 
 class MessageNotFound(Exception):

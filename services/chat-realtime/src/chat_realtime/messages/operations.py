@@ -23,14 +23,16 @@ from chat_realtime.log.operations import Recording, record_one
 from chat_realtime.messages import store
 from chat_realtime.messages.domain import (
     EMOJI_KINDS_MAX,
+    REVISIONS_MAX,
     MessageNotFound,
     NotAuthor,
     TooManyReactions,
     check_emoji,
     check_text,
 )
+from chat_realtime.rooms.domain import Rank
 from chat_realtime.rooms.operations import lock_standing, standing_of
-from chat_realtime.tables import MessageRow
+from chat_realtime.tables import MessageRow, RevisionRow
 
 REPLIES_SHOWN_MAX = 3
 
@@ -61,6 +63,7 @@ async def edit_message(
         raise NotAuthor
     if message.text == text:
         return message.seq
+    await store.keep_revision(tx, message, now=now, revisions_max=REVISIONS_MAX)
     message.text = text
     message.edit_version += 1
     message.edited_at = now
@@ -119,7 +122,7 @@ async def bury_message(
     message.deleted_by = deleted_by
     await tx.flush()
     await cards_store.remove_links(tx, message.id)
-    await store.remove_reactions(tx, message.id)
+    await store.remove_what_hangs_on(tx, message.id)
     await log_store.forget_words(tx, message.id)
     change = Change(
         type="message.deleted",
@@ -222,6 +225,18 @@ async def read_history(
         replies_max=REPLIES_SHOWN_MAX,
     )
     return Page(items=items, position=(await log_store.positions(tx, [room_id]))[room_id])
+
+
+async def read_revisions(
+    tx: AsyncSession, principal: Principal, room_id: UUID, message_id: UUID, *, now: datetime
+) -> list[RevisionRow]:
+    """For its author and those who moderate; that it was edited is for all to see."""
+    standing = await standing_of(tx, room_id, principal)
+    standing.check_member(now)
+    message = await _message(tx, room_id, message_id)
+    if message.author_id != principal.user_id:
+        standing.check_rank(Rank.MODERATOR)
+    return await store.revisions(tx, message_id)
 
 
 async def read_replies(

@@ -78,6 +78,18 @@ class MessagePage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    edit_version: int
+    text: str
+    replaced_at: datetime
+
+
+class RevisionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Oldest first; what the message says now is not among them."""
+
+    items: list[Revision]
+
+
 class MessageRoutes(Controller):
     path = "/api/v1/chat"
 
@@ -117,7 +129,7 @@ class MessageRoutes(Controller):
             page = await operations.read_history(
                 tx, principal, room_id, before_seq=before_seq, limit=limit, now=recording.now()
             )
-        return _page(page, limit)
+        return message_page(page, limit)
 
     @get(
         "/rooms/{room_id:uuid}/messages/{message_id:uuid}/replies",
@@ -144,7 +156,26 @@ class MessageRoutes(Controller):
                 limit=limit,
                 now=recording.now(),
             )
-        return _page(page, limit)
+        return message_page(page, limit)
+
+    @get(
+        "/rooms/{room_id:uuid}/messages/{message_id:uuid}/revisions",
+        operation_id="ListRevisions",
+        policy=READ,
+    )
+    async def list_revisions(
+        self,
+        room_id: FromPath[UUID],
+        message_id: FromPath[UUID],
+        db: NamedDependency[Database],
+        recording: NamedDependency[Recording],
+        principal: NamedDependency[Principal],
+    ) -> RevisionList:
+        async with db.read() as tx:
+            rows = await operations.read_revisions(
+                tx, principal, room_id, message_id, now=recording.now()
+            )
+        return RevisionList(items=[msgspec.convert(row.model_dump(), Revision) for row in rows])
 
     @patch(
         "/rooms/{room_id:uuid}/messages/{message_id:uuid}",
@@ -254,7 +285,7 @@ def _posted(sent: Sent, principal: Principal, text: str) -> Posted:
     )
 
 
-def _page(page: Page, limit: int) -> Response[MessagePage]:
+def message_page(page: Page, limit: int) -> Response[MessagePage]:
     """PostgreSQL has written the items as JSON already; they pass through as they are."""
     content: Any = msgspec.json.encode(
         {

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
 from chat_realtime.people.store import CARD_SQL
-from chat_realtime.tables import MessageRow, ReactionRow
+from chat_realtime.tables import MessageRow, PinRow, ReactionRow, RevisionRow
 
 _SHOWN = f"""
     jsonb_build_object(
@@ -21,6 +21,7 @@ _SHOWN = f"""
         'edit_version', message.edit_version, 'created_at', message.created_at,
         'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
         'author_id', message.author_id,
+        'pinned', EXISTS (SELECT FROM chat.pin WHERE pin.message_id = message.id),
         'author', (
             SELECT {CARD_SQL}
             FROM (VALUES (message.author_id)) AS asked(user_id)
@@ -45,6 +46,7 @@ _HISTORY = text(
     f"""
     SELECT page.seq, CAST(page.shown || jsonb_build_object(
         'reply_count', coalesce(thread.reply_count, 0),
+        'last_reply_at', thread.last_reply_at,
         'replies', coalesce(thread.replies, '[]')) AS text) AS shown
     FROM (
         SELECT message.id, message.seq, {_SHOWN} AS shown
@@ -55,11 +57,14 @@ _HISTORY = text(
         LIMIT :limit
     ) AS page
     LEFT JOIN LATERAL (
-        SELECT max(reply.count) AS reply_count, jsonb_agg(reply.shown ORDER BY reply.seq) AS replies
+        SELECT max(reply.count) AS reply_count, max(reply.last_at) AS last_reply_at,
+            jsonb_agg(reply.shown ORDER BY reply.seq) AS replies
         FROM (
             SELECT message.seq, {_SHOWN} AS shown, (
                 SELECT count(*) FROM chat.message AS other WHERE other.parent_id = page.id
-            ) AS count
+            ) AS count, (
+                SELECT max(created_at) FROM chat.message AS other WHERE other.parent_id = page.id
+            ) AS last_at
             FROM chat.message
             WHERE message.parent_id = page.id
             ORDER BY message.seq
@@ -79,6 +84,29 @@ _REPLIES = text(
     ORDER BY message.seq
     LIMIT :limit
     """  # noqa: S608
+)
+
+_SHOW_MANY = text(
+    f"""
+    SELECT message.seq, CAST({_SHOWN} AS text) AS shown
+    FROM unnest(CAST(:message_ids AS uuid[])) WITH ORDINALITY AS asked(id, position)
+    JOIN chat.message ON message.id = asked.id
+    ORDER BY asked.position
+    """  # noqa: S608
+)
+
+_KEEP_REVISION = text(
+    """
+    INSERT INTO chat.message_revision (message_id, edit_version, text, replaced_at)
+    VALUES (:message_id, :edit_version, :text, :replaced_at)
+    """
+)
+
+_FORGET_REVISIONS = text(
+    """
+    DELETE FROM chat.message_revision
+    WHERE message_id = :message_id AND edit_version <= :newest_version
+    """
 )
 
 
@@ -224,8 +252,35 @@ async def remove_reaction(tx: AsyncSession, *, message_id: UUID, user_id: UUID, 
     return await tx.scalar(statement) is not None
 
 
-async def remove_reactions(tx: AsyncSession, message_id: UUID) -> None:
-    await tx.execute(delete(ReactionRow).where(col(ReactionRow.message_id) == message_id))
+async def keep_revision(
+    tx: AsyncSession, message: MessageRow, *, now: datetime, revisions_max: int
+) -> None:
+    """What the message says now, before it is edited. The oldest of too many go."""
+    version = message.edit_version
+    values = {"edit_version": version, "text": message.text, "replaced_at": now}
+    await tx.execute(_KEEP_REVISION, {"message_id": message.id, **values})
+    too_old = {"message_id": message.id, "newest_version": version - revisions_max}
+    await tx.execute(_FORGET_REVISIONS, too_old)
+
+
+async def revisions(tx: AsyncSession, message_id: UUID) -> list[RevisionRow]:
+    """Oldest first."""
+    query = select(RevisionRow).where(col(RevisionRow.message_id) == message_id)
+    return list(await tx.scalars(query.order_by(col(RevisionRow.edit_version))))
+
+
+async def remove_what_hangs_on(tx: AsyncSession, message_id: UUID) -> None:
+    """Of a deleted message: its reactions, its earlier words, its pin."""
+    for table in (ReactionRow, RevisionRow, PinRow):
+        await tx.execute(delete(table).where(col(table.message_id) == message_id))
+
+
+async def shown_messages(
+    tx: AsyncSession, message_ids: Sequence[UUID], *, viewer_id: UUID
+) -> list[ShownMessage]:
+    """As history shows them, in the order of the ids."""
+    parameters = {"message_ids": list(message_ids), "viewer_id": viewer_id}
+    return _shown(await tx.execute(_SHOW_MANY, parameters))
 
 
 async def reaction_count(tx: AsyncSession, message_id: UUID, emoji: str) -> int:

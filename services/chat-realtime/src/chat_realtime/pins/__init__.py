@@ -1,0 +1,1 @@
+"""Messages that a room keeps at hand."""
