@@ -33,6 +33,8 @@ def subject_key(value: UUID | str) -> str:
     wildcard.
     """
     key = str(value)
+    if isinstance(value, UUID):
+        return key
     if not _KEY.fullmatch(key):
         raise UnsafeSubjectKeyError(key[:50])
     return key

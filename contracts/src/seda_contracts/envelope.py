@@ -29,10 +29,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def headers_of(contract: Contract, *, event_id: UUID, service: str, at: datetime) -> dict[str, str]:
+    id_text = str(event_id)
     return {
-        "Nats-Msg-Id": str(event_id),
+        "Nats-Msg-Id": id_text,
         "ce-specversion": "1.0",
-        "ce-id": str(event_id),
+        "ce-id": id_text,
         "ce-type": contract.TYPE,
         "ce-source": f"/seda/{service}",
         "ce-time": at.isoformat().replace("+00:00", "Z"),

@@ -221,6 +221,15 @@ class PresenceState(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class UnreadState(msgspec.Struct, frozen=True):
+    """The state `unread` of one person in one room, to all their devices. Counts stop at 100."""
+
+    read_seq: int
+    unread: int
+    mentions: int
+    first_unread_seq: int | None = None
+
+
 class Live(msgspec.Struct, frozen=True, tag_field="op", tag="live"):
     """Everything after `head` of this room arrives on this socket from here on."""
 

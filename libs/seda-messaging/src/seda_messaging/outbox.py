@@ -66,7 +66,9 @@ class Outbox:
         """Id and headers for a row that a hand-written statement inserts."""
         event_id = uuid7()
         headers = headers_of(contract, event_id=event_id, service=self._service, at=self._now())
-        _propagator.inject(headers, context=trace.set_span_in_context(trace.get_current_span()))
+        span = trace.get_current_span()
+        if span.get_span_context().is_valid:
+            _propagator.inject(headers, context=trace.set_span_in_context(span))
         return event_id, headers
 
     def offer(self, rows: Sequence[Row]) -> None:

@@ -17,6 +17,7 @@ from seda_runtime.application import build_app
 from seda_runtime.clock import Clock, utc_now
 from seda_runtime.settings import load
 
+from chat_realtime.attention.routes import AttentionRoutes
 from chat_realtime.consumers import subscriptions
 from chat_realtime.live.operations import make_door
 from chat_realtime.live.runner import LiveSide, run_live
@@ -77,6 +78,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             MessageRoutes,
             PinRoutes,
             SearchRoutes,
+            AttentionRoutes,
             ModerationRoutes,
             PresenceRoutes,
         ],

@@ -29,6 +29,7 @@ from chat_realtime.rooms.domain import (
     RankTooLow,
     RoomLocked,
     RoomNotFound,
+    SlowMode,
 )
 from chat_realtime.search.domain import SearchTooBroad
 
@@ -47,7 +48,8 @@ PROBLEMS: ProblemTable = {
     Muted: Problem(403, "muted", "You are muted in this room."),
     RankTooLow: Problem(403, "forbidden", "Your role in this room does not allow this."),
     NotAuthor: Problem(403, "forbidden", "Only the author may do this."),
-    RoomLocked: Problem(409, "room_locked", "The room is archived."),
+    RoomLocked: Problem(409, "room_locked", "The room is locked or archived."),
+    SlowMode: Problem(429, "slow_mode", "The room is in slow mode."),
     OwnerCannotLeave: Problem(409, "conflict", "The owner cannot leave the room."),
     CidConflict: Problem(409, "cid_conflict", "This cid was used for a different message."),
     TooManyReactions: Problem(409, "conflict", "The message has too many different reactions."),

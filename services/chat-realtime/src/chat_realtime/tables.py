@@ -53,6 +53,7 @@ class RoomRow(Table, table=True):
         Index("ix_room_is_private", "is_private"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 80", name="name_length"),
         CheckConstraint("char_length(description) <= 500", name="description_length"),
+        CheckConstraint("slow_mode_seconds BETWEEN 0 AND 21600", name="slow_mode_seconds_range"),
     )
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
@@ -61,6 +62,13 @@ class RoomRow(Table, table=True):
     is_private: bool = Field(sa_column=Column(Boolean, nullable=False))
     archived: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
+    )
+    locked: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
+    )
+    """Only moderators speak, for a while."""
+    slow_mode_seconds: int = Field(
+        default=0, sa_column=Column(Integer, nullable=False, server_default="0")
     )
     created_by: UUID = Field(sa_column=Column(Uuid, nullable=False))
     created_at: datetime = Field(sa_column=_moment(nullable=False))
@@ -95,6 +103,8 @@ class MembershipRow(Table, table=True):
     banned_at: datetime | None = Field(default=None, sa_column=_moment())
     banned_until: datetime | None = Field(default=None, sa_column=_moment())
     """Empty while banned means for good."""
+    last_sent_at: datetime | None = Field(default=None, sa_column=_moment())
+    """Of the last message in slow mode; kept only while the room is slow."""
     read_seq: int = Field(
         default=0, sa_column=Column(BigInteger, nullable=False, server_default="0")
     )
@@ -171,6 +181,18 @@ class PinRow(Table, table=True):
     pinned_at: datetime = Field(sa_column=_moment(nullable=False))
 
 
+class MentionRow(Table, table=True):
+    """Somebody is named in a message of a room they are in. `seq` is the message's."""
+
+    __tablename__ = "mention"
+    __table_args__ = (Index("ix_mention_message_id", "message_id"),)
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), primary_key=True))
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    message_id: UUID = Field(sa_column=Column(Uuid, ForeignKey("chat.message.id"), nullable=False))
+
+
 class ReactionRow(Table, table=True):
     __tablename__ = "reaction"
     __table_args__ = (Index("ix_reaction_message_id", "message_id"),)
@@ -240,7 +262,8 @@ class ModerationActionRow(Table, table=True):
     __table_args__ = (Index("ix_moderation_action_room_id", "room_id", "id"),)
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
-    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), nullable=False))
+    room_id: UUID | None = Field(default=None, sa_column=Column(Uuid, ForeignKey(ROOM_KEY)))
+    """None for what was done to somebody in every room at once."""
     kind: str = Field(sa_column=Column(Text, nullable=False))
     user_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     message_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
@@ -250,8 +273,84 @@ class ModerationActionRow(Table, table=True):
     taken_at: datetime = Field(sa_column=_moment(nullable=False))
 
 
+class GlobalMuteRow(Table, table=True):
+    """Somebody may not speak anywhere, by word of the platform."""
+
+    __tablename__ = "global_mute"
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    muted_until: datetime = Field(sa_column=_moment(nullable=False))
+
+
+class InviteRow(Table, table=True):
+    """A way into a room, for whoever has the code or for one person. The code is not kept."""
+
+    __tablename__ = "invite"
+    __table_args__ = (
+        UniqueConstraint("code_sha256", name="uq_invite_code_sha256"),
+        Index("ix_invite_room_id", "room_id"),
+        Index("ix_invite_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+    )
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), nullable=False))
+    code_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    user_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    created_by: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    created_at: datetime = Field(sa_column=_moment(nullable=False))
+    expires_at: datetime = Field(sa_column=_moment(nullable=False))
+    uses_left: int = Field(sa_column=Column(Integer, nullable=False))
+
+
+class ReportRow(Table, table=True):
+    """Somebody finds that a message should be looked at. Its words are kept for a while, so that
+    taking the message back does not take the evidence along.
+    """
+
+    __tablename__ = "report"
+    __table_args__ = (
+        UniqueConstraint("message_id", "reporter_id", name="uq_report_message_id_reporter_id"),
+        Index("ix_report_room_id", "room_id", "state", "id"),
+        Index("ix_report_state", "state", "id"),
+        CheckConstraint("state IN ('open', 'dismissed', 'acted')", name="state_known"),
+    )
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), nullable=False))
+    message_id: UUID = Field(sa_column=Column(Uuid, ForeignKey("chat.message.id"), nullable=False))
+    author_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    reporter_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    category: str = Field(sa_column=Column(Text, nullable=False))
+    comment: str = Field(sa_column=Column(Text, nullable=False))
+    words: str = Field(sa_column=Column(Text, nullable=False))
+    state: str = Field(
+        default="open", sa_column=Column(Text, nullable=False, server_default="open")
+    )
+    reported_at: datetime = Field(sa_column=_moment(nullable=False))
+    resolved_by: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    resolved_at: datetime | None = Field(default=None, sa_column=_moment())
+    action_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+
+
+class BlockRow(Table, table=True):
+    """What user-artist told us of who wants to hear nothing of whom. A removed one stays, with the
+    version that removed it, so that an older word does not bring it back.
+    """
+
+    __tablename__ = "block"
+    __table_args__ = (Index("ix_block_blocked_id", "blocked_id"),)
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    blocked_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    is_blocked: bool = Field(sa_column=Column(Boolean, nullable=False))
+
+
 class PersonRow(Table, table=True):
     __tablename__ = "person"
+    __table_args__ = (
+        Index("ix_person_handle", "handle", postgresql_ops={"handle": "text_pattern_ops"}),
+    )
 
     user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     handle: str = Field(sa_column=Column(Text, nullable=False))

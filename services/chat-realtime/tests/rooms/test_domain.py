@@ -64,7 +64,7 @@ def test_a_muted_member_reads_and_does_not_speak_and_is_told_for_how_long() -> N
     muted.check_member(NOON)
     with pytest.raises(Muted) as refusal:
         muted.check_may_speak(NOON)
-    assert refusal.value.retry_after_seconds == 91
+    assert refusal.value.retry_after_seconds == 90
     muted.check_may_speak(NOON + 90 * SECOND)
 
 

@@ -12,6 +12,7 @@ from seda_contracts import realtime
 from seda_db import Database
 from seda_identity import Principal
 
+from chat_realtime.attention import operations as attention
 from chat_realtime.live.session import Command
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations as messages
@@ -19,7 +20,6 @@ from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.measures import measured_send
 from chat_realtime.messages.sending import Draft
 from chat_realtime.pins import operations as pins
-from chat_realtime.rooms import operations as rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
                 seq = await pins.unpin(tx, recording, principal, room_id, message_id)
         case realtime.MarkRead(seq):
             async with desk.db.begin() as tx:
-                seq = await rooms.mark_read(tx, principal, room_id, seq, now=recording.now())
+                seq = await attention.mark_read(tx, recording, principal, room_id, seq)
         case _:
             raise AssertionError(f"{command.op} is no change")
     return {"seq": seq}

@@ -4,6 +4,8 @@ from uuid import UUID
 
 import msgspec
 
+from chat_realtime.attention.domain import AttentionChanged
+
 
 class TicketRefused(Exception):
     """The ticket has no id or was used before."""
@@ -40,5 +42,5 @@ class RoleChangedNotice(
     perm_version: int
 
 
-UserNotice = SessionRevokedNotice | RoleChangedNotice
+UserNotice = SessionRevokedNotice | RoleChangedNotice | AttentionChanged
 """A live signal to every process about one person's sockets."""

@@ -42,6 +42,7 @@ _RETRY: dict[str, Retry] = {
     "unauthenticated": "after_refresh",
     "token_expired": "after_refresh",
     "muted": "later",
+    "slow_mode": "later",
     "unavailable": "later",
     "internal": "later",
 }

@@ -179,6 +179,11 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._protocol.state is State.OPEN and not self._transport.is_closing()
 
+    @property
+    def is_stalled(self) -> bool:
+        """The client does not read: what may be left out is."""
+        return self._paused_at is not None
+
     def send(self, payload: bytes) -> None:
         if self.is_open:
             self.write(text_frame(payload))

@@ -19,6 +19,8 @@ from seda_messaging import Bus
 from seda_runtime.clock import Clock
 from seda_runtime.logging import get_logger
 
+from chat_realtime.attention.domain import AttentionChanged
+from chat_realtime.attention.store import unread
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
@@ -55,6 +57,9 @@ class LiveSide:
     now: Clock
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    unread: dict[UUID, set[UUID]] = field(default_factory=dict)
+    """Rooms of which a person's devices are to be told how much is unread."""
+    counting: set[UUID] = field(default_factory=set)
 
     def hear_user(self, payload: bytes) -> None:
         try:
@@ -67,6 +72,9 @@ class LiveSide:
                 self.edge.end_session(user_id, session_id)
             case RoleChangedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_role(user_id, perm_version)
+            case AttentionChanged(user_id=user_id, room_id=room_id):
+                if self.edge.is_here(user_id):
+                    self._show_unread_soon(user_id, room_id)
 
     def hear_author(self, payload: bytes) -> None:
         try:
@@ -77,6 +85,31 @@ class LiveSide:
         task = asyncio.create_task(self._show_author(changed.user_id))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def _show_unread_soon(self, user_id: UUID, room_id: UUID) -> None:
+        """Notices that come while one is being answered are answered together by the next."""
+        waiting = self.unread.setdefault(user_id, set())
+        waiting.add(room_id)
+        if user_id in self.counting:
+            return
+        self.counting.add(user_id)
+        task = asyncio.create_task(self._show_unread(user_id))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _show_unread(self, user_id: UUID) -> None:
+        """What is unread of some rooms, to every device of the person, wherever it listens."""
+        try:
+            while rooms := self.unread.pop(user_id, None):
+                async with self.db.read() as tx:
+                    counts = await unread(tx, user_id, room_ids=list(rooms), now=self.now())
+                for each in counts:
+                    self.edge.show_unread(user_id, each)
+        except DatabaseUnavailable:
+            pass  # the next notice, or the next look at the list, has it
+        finally:
+            self.unread.pop(user_id, None)
+            self.counting.discard(user_id)
 
     async def _show_author(self, user_id: UUID) -> None:
         """The card as it is now to every local room the person is in, one change at a time."""

@@ -23,6 +23,7 @@ from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import gauge, sampled, span
 from websockets.frames import CloseCode
 
+from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
 from chat_realtime.live.commands import Desk, perform
 from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
@@ -196,6 +197,24 @@ class SocketEdge:
         for client in list(self._by_user.get(user_id, ())):
             if client.principal is not None and client.principal.perm_version < perm_version:
                 client.connection.close(CLOSE_TOKEN_EXPIRED, "role changed")
+
+    def is_here(self, user_id: UUID) -> bool:
+        return user_id in self._by_user
+
+    def show_unread(self, user_id: UUID, unread: Unread) -> None:
+        """The latest counts; a device that does not read gets the next ones."""
+        counts = realtime.UnreadState(
+            read_seq=unread.read_seq,
+            unread=unread.unread,
+            mentions=unread.mentions,
+            first_unread_seq=unread.first_unread_seq,
+        )
+        frame = realtime.StateFrame(
+            room=unread.room_id, t="unread", rev=unread.last_seq + unread.read_seq, d=counts
+        )
+        for client in list(self._by_user.get(user_id, ())):
+            if not client.connection.is_stalled:
+                client.tell(frame)
 
     def user_ids(self) -> list[UUID]:
         """Everyone connected here."""

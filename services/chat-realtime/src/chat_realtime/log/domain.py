@@ -64,3 +64,43 @@ def frame(entry: Entry, author: Mapping[str, Any] | None) -> EventFrame:
 
 def encode_event(event: EventFrame) -> bytes:
     return _encoder.encode(event)
+
+
+class _EncodedFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ev"):
+    """An EventFrame whose data is encoded already."""
+
+    room: UUID
+    ep: str
+    seq: int
+    acl: int
+    t: str
+    ts: int
+    d: msgspec.Raw
+
+
+def encode_created(
+    *,
+    room_id: UUID,
+    epoch: str,
+    seq: int,
+    acl: int,
+    at: datetime,
+    data: bytes,
+    author: msgspec.Raw,
+) -> bytes:
+    """The frame of a new message from what the log keeps of it, so that it is encoded once.
+
+    `data` is the log's object; readers are shown the author's card as one more member of it.
+    """
+    shown = msgspec.Raw(b'%b,"author":%b}' % (data[:-1], bytes(author)))
+    return _encoder.encode(
+        _EncodedFrame(
+            room=room_id,
+            ep=epoch,
+            seq=seq,
+            acl=acl,
+            t="message.created",
+            ts=int(at.timestamp() * 1000),
+            d=shown,
+        )
+    )

@@ -41,22 +41,11 @@ async def record(
     `narrows` says that somebody may now see less: the rights epoch rises in the same transaction,
     and every process asks again who may listen before it delivers this or anything later.
     """
-    entries = await record_in_rooms(tx, recording, {room_id: changes}, narrows=narrows)
-    return entries.get(room_id, [])
-
-
-async def record_in_rooms(
-    tx: AsyncSession,
-    recording: Recording,
-    changes: Mapping[UUID, Sequence[Change]],
-    *,
-    narrows: bool = False,
-) -> dict[UUID, list[Entry]]:
-    """`record` for several rooms, which the caller has locked in the order of their ids."""
-    entries = await store.append(tx, changes, narrows=narrows, at=recording.now())
-    for event in await show(tx, [entry for in_room in entries.values() for entry in in_room]):
+    entries = await store.append(tx, {room_id: changes}, narrows=narrows, at=recording.now())
+    in_room = entries.get(room_id, [])
+    for event in await show(tx, in_room):
         recording.signals.stage(tx, room_subject(event.room), encode_event(event))
-    return entries
+    return in_room
 
 
 async def record_one(

@@ -85,6 +85,9 @@ def check_emoji(emoji: str) -> None:
         raise InvalidText("This is no emoji.")
 
 
-def body_digest(room_id: UUID, parent_id: UUID | None, text: str) -> bytes:
-    """What makes two sends the same send."""
-    return hashlib.sha256(msgspec.json.encode([room_id, parent_id, text])).digest()
+_encode = msgspec.json.Encoder().encode
+
+
+def body_digest(room_id: UUID, parent_id: UUID | None, text: str) -> str:
+    """What makes two sends the same send: SHA-256 in hexadecimal."""
+    return hashlib.sha256(_encode([room_id, parent_id, text])).hexdigest()

@@ -14,6 +14,9 @@ from seda_contracts.events.chat import (
 from seda_identity import Principal
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chat_realtime.attention import store as attention_store
+from chat_realtime.attention.domain import find_mentions
+from chat_realtime.attention.operations import tell_attention
 from chat_realtime.cards import store as cards_store
 from chat_realtime.cards.domain import find_links, links_and_cards
 from chat_realtime.cards.operations import known_cards, shared_links, tie_links
@@ -72,6 +75,15 @@ async def edit_message(
     shown = await known_cards(tx, links)
     await cards_store.remove_links(tx, message_id)
     await tie_links(tx, recording, room_id=room_id, message_id=message_id, links=links, shown=shown)
+    mentions = await attention_store.name_people(
+        tx,
+        room_id=room_id,
+        message_id=message_id,
+        seq=message.seq,
+        author_id=message.author_id,
+        handles=find_mentions(text),
+        now=now,
+    )
     change = Change(
         type="message.edited",
         message_id=message_id,
@@ -80,10 +92,13 @@ async def edit_message(
             "text": text,
             "edit_version": message.edit_version,
             "edited_at": now.isoformat(),
+            "mentions": [str(user_id) for user_id in mentions],
             **links_and_cards(links, shown),
         },
     )
     entry = await record_one(tx, recording, room_id, change)
+    for user_id in mentions:
+        tell_attention(tx, recording, user_id, room_id)
     await recording.outbox.add(
         tx,
         MessageEdited(

@@ -1,6 +1,6 @@
 """The SQL of messages and reactions. A page of history is one statement."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
 from chat_realtime.people.store import CARD_SQL
-from chat_realtime.tables import MessageRow, PinRow, ReactionRow, RevisionRow
+from chat_realtime.tables import MentionRow, MessageRow, PinRow, ReactionRow, RevisionRow
 
 _SHOWN = f"""
     jsonb_build_object(
@@ -21,6 +21,9 @@ _SHOWN = f"""
         'edit_version', message.edit_version, 'created_at', message.created_at,
         'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
         'author_id', message.author_id,
+        'mentions', (
+            SELECT coalesce(jsonb_agg(user_id ORDER BY user_id), '[]')
+            FROM chat.mention WHERE mention.message_id = message.id),
         'pinned', EXISTS (SELECT FROM chat.pin WHERE pin.message_id = message.id),
         'author', (
             SELECT {CARD_SQL}
@@ -110,109 +113,11 @@ _FORGET_REVISIONS = text(
 )
 
 
-# In the order of what may be unique with another process: two that wait for each other's cids would
-# wait for ever.
-_ADD_MESSAGES = text(
-    """
-    INSERT INTO chat.message
-        (id, room_id, seq, author_id, text, cid, body_sha256, parent_id, created_at)
-    SELECT * FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:room_ids AS uuid[]), CAST(:seqs AS bigint[]),
-        CAST(:author_ids AS uuid[]), CAST(:texts AS text[]), CAST(:cids AS text[]),
-        CAST(:digests AS bytea[]), CAST(:parent_ids AS uuid[]), CAST(:moments AS timestamptz[])
-    ) AS message(id, room_id, seq, author_id, text, cid, body_sha256, parent_id, created_at)
-    ORDER BY author_id, cid
-    ON CONFLICT ON CONSTRAINT uq_message_author_id_cid DO NOTHING
-    RETURNING id
-    """
-)
-
-_SENT_BEFORE = text(
-    """
-    SELECT message.author_id, message.cid, message.id, message.room_id, message.seq,
-           message.created_at, message.body_sha256
-    FROM unnest(CAST(:author_ids AS uuid[]), CAST(:cids AS text[])) AS asked(author_id, cid)
-    JOIN chat.message ON message.author_id = asked.author_id AND message.cid = asked.cid
-    """
-)
-
-# Threads are one level deep: an answer to an answer joins the same thread.
-_THREAD_ROOTS = text(
-    """
-    SELECT id, room_id, coalesce(parent_id, id) AS root_id FROM chat.message
-    WHERE id = ANY(CAST(:parent_ids AS uuid[])) AND deleted_at IS NULL
-    """
-)
-
-
-class SentMessage(msgspec.Struct, kw_only=True):
-    """What a send is answered from, and the same send again."""
-
-    id: UUID
-    room_id: UUID
-    seq: int
-    created_at: datetime
-    body_sha256: bytes
-
-
-class NewMessage(SentMessage, kw_only=True):
-    """A message on its way into its table. `parent_id` is the first message of its thread."""
-
-    author_id: UUID
-    cid: str
-    text: str
-    parent_id: UUID | None
-
-
 class ShownMessage(msgspec.Struct, frozen=True):
     """A message as PostgreSQL has put it together; it goes to the client without being parsed."""
 
     seq: int
     shown: msgspec.Raw
-
-
-async def sent_before(
-    tx: AsyncSession, cids: Sequence[tuple[UUID, str]]
-) -> dict[tuple[UUID, str], SentMessage]:
-    """The messages that these authors already made with these client ids."""
-    parameters = {"author_ids": [author for author, _ in cids], "cids": [cid for _, cid in cids]}
-    return {
-        (row.author_id, row.cid): SentMessage(
-            id=row.id,
-            room_id=row.room_id,
-            seq=row.seq,
-            created_at=row.created_at,
-            body_sha256=row.body_sha256,
-        )
-        for row in await tx.execute(_SENT_BEFORE, parameters)
-    }
-
-
-async def add_messages(tx: AsyncSession, messages: Sequence[NewMessage]) -> bool:
-    """The one place where messages are written. False when a cid was taken meanwhile."""
-    parameters = {
-        "ids": [message.id for message in messages],
-        "room_ids": [message.room_id for message in messages],
-        "seqs": [message.seq for message in messages],
-        "author_ids": [message.author_id for message in messages],
-        "texts": [message.text for message in messages],
-        "cids": [message.cid for message in messages],
-        "digests": [message.body_sha256 for message in messages],
-        "parent_ids": [message.parent_id for message in messages],
-        "moments": [message.created_at for message in messages],
-    }
-    added = await tx.scalars(_ADD_MESSAGES, parameters)
-    return len(added.all()) == len(messages)
-
-
-async def thread_roots(
-    tx: AsyncSession, parent_ids: Collection[UUID]
-) -> dict[UUID, tuple[UUID, UUID]]:
-    """The room and the first message of the thread of each that is there to be answered."""
-    if not parent_ids:
-        return {}
-    rows = await tx.execute(_THREAD_ROOTS, {"parent_ids": list(parent_ids)})
-    return {row.id: (row.room_id, row.root_id) for row in rows}
 
 
 async def message_in_room(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow | None:
@@ -270,8 +175,8 @@ async def revisions(tx: AsyncSession, message_id: UUID) -> list[RevisionRow]:
 
 
 async def remove_what_hangs_on(tx: AsyncSession, message_id: UUID) -> None:
-    """Of a deleted message: its reactions, its earlier words, its pin."""
-    for table in (ReactionRow, RevisionRow, PinRow):
+    """Of a deleted message: its reactions, its earlier words, its pin, whom it named."""
+    for table in (ReactionRow, RevisionRow, PinRow, MentionRow):
         await tx.execute(delete(table).where(col(table.message_id) == message_id))
 
 

@@ -1,7 +1,8 @@
 """Rules of rooms and membership. Pure: time and facts are passed in."""
 
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Literal
 
@@ -55,7 +56,17 @@ class Muted(Exception):
 
 class RoomLocked(Exception):
     def __str__(self) -> str:
-        return "The room is archived: it can be read and not changed."
+        return "The room is locked or archived: it can be read and not changed."
+
+
+class SlowMode(Exception):
+    """Carries how long is left, for `Retry-After` and `retry_ms`."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return "The room is in slow mode."
 
 
 class RankTooLow(Exception):
@@ -82,6 +93,10 @@ class Standing:
     """None for someone who never joined."""
     has_left: bool = False
     muted_until: datetime | None = None
+    """In this room or everywhere, whichever lasts longer."""
+    locked: bool = False
+    slow_mode_seconds: int = 0
+    last_sent_at: datetime | None = None
     banned: bool = False
     banned_until: datetime | None = None
     is_platform_admin: bool = False
@@ -93,6 +108,10 @@ class Standing:
         if self.role is None or self.has_left or self.banned:
             return None
         return Rank[self.role.upper()]
+
+    @property
+    def moderates(self) -> bool:
+        return self.rank is not None and self.rank >= Rank.MODERATOR
 
     def is_banned(self, now: datetime) -> bool:
         return self.banned and (self.banned_until is None or now < self.banned_until)
@@ -121,12 +140,26 @@ class Standing:
         """May this person send, edit and react?"""
         self.check_member(now)
         self.check_open()
+        if self.locked and not self.moderates:
+            raise RoomLocked
         if self.muted_until is not None and now < self.muted_until:
-            raise Muted(int((self.muted_until - now).total_seconds()) + 1)
+            raise Muted(_seconds_left(self.muted_until, now))
+
+    def check_may_send(self, now: datetime) -> None:
+        """May this person say something new?"""
+        self.check_may_speak(now)
+        if self.slow_mode_seconds and self.last_sent_at is not None and not self.moderates:
+            free_at = self.last_sent_at + timedelta(seconds=self.slow_mode_seconds)
+            if now < free_at:
+                raise SlowMode(_seconds_left(free_at, now))
 
     def check_rank(self, least: Rank) -> None:
         if self.rank is None or self.rank < least:
             raise RankTooLow
+
+
+def _seconds_left(until: datetime, now: datetime) -> int:
+    return math.ceil((until - now).total_seconds())
 
 
 def clean_line(text: str, *, what: str, length_max: int, length_min: int = 0) -> str:
@@ -142,5 +175,10 @@ def clean_line(text: str, *, what: str, length_max: int, length_min: int = 0) ->
 
 def check_encodable(text: str, *, what: str) -> None:
     """Refuse what UTF-8 or PostgreSQL cannot hold: lone surrogates and NUL. Raises InvalidText."""
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+        can_be_stored = "\x00" not in text
+    except UnicodeEncodeError:
+        can_be_stored = False
+    if not can_be_stored:
         raise InvalidText(f"{what} contains a character that cannot be stored.")

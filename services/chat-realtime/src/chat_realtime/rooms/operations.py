@@ -1,6 +1,5 @@
 """What can be done with rooms and memberships. The same for HTTP, the socket and tests."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -51,21 +50,6 @@ async def lock_standing(tx: AsyncSession, room_id: UUID, principal: Principal) -
     if await store.lock_room(tx, room_id) is None:
         raise RoomNotFound
     return await standing_of(tx, room_id, principal)
-
-
-async def lock_standings(
-    tx: AsyncSession, who: Sequence[tuple[UUID, Principal]]
-) -> dict[tuple[UUID, UUID], Standing]:
-    """`lock_standing` of many people in many rooms, by room and person.
-
-    A room that is not there is left out.
-    """
-    await store.lock_rooms(tx, {room_id for room_id, _ in who})
-    is_platform_admin = {
-        (room_id, principal.require_user()): principal.role >= Role.ADMIN
-        for room_id, principal in who
-    }
-    return await store.standings(tx, is_platform_admin)
 
 
 async def create_room(
@@ -268,12 +252,13 @@ async def read_members(
     principal: Principal,
     room_id: UUID,
     *,
+    prefix: str | None,
     after_id: UUID | None,
     limit: int,
     now: datetime,
 ) -> list[store.ListedMember]:
     (await standing_of(tx, room_id, principal)).check_member(now)
-    return await store.listed_members(tx, room_id, after_id=after_id, limit=limit)
+    return await store.listed_members(tx, room_id, prefix=prefix, after_id=after_id, limit=limit)
 
 
 async def read_events(
@@ -289,18 +274,6 @@ async def read_events(
     (await standing_of(tx, room_id, principal)).check_member(now)
     position = (await positions(tx, [room_id]))[room_id]
     return await missed(tx, room_id, after_seq=after_seq, limit=limit), position
-
-
-async def mark_read(
-    tx: AsyncSession, principal: Principal, room_id: UUID, seq: int, *, now: datetime
-) -> int:
-    """Remember how far somebody read. The mark only moves forward, and not past the room."""
-    (await standing_of(tx, room_id, principal)).check_member(now)
-    position = (await positions(tx, [room_id]))[room_id]
-    row = await store.membership(tx, room_id, principal.require_user())
-    assert row is not None
-    row.read_seq = max(row.read_seq, min(seq, position.seq))
-    return row.read_seq
 
 
 async def _admit(tx: AsyncSession, recording: Recording, room_id: UUID, user_id: UUID) -> None:

@@ -194,12 +194,20 @@ class RoomRoutes(Controller):
         db: NamedDependency[Database],
         recording: NamedDependency[Recording],
         principal: NamedDependency[Principal],
+        prefix: Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9_-]{1,30}$")] = None,
         limit: Limit = 20,
         cursor: FromQuery[UUID | None] = None,
     ) -> MemberList:
+        """`prefix` is how a handle begins, for completing a mention."""
         async with db.read() as tx:
             items = await operations.read_members(
-                tx, principal, room_id, after_id=cursor, limit=limit, now=recording.now()
+                tx,
+                principal,
+                room_id,
+                prefix=prefix,
+                after_id=cursor,
+                limit=limit,
+                now=recording.now(),
             )
         return MemberList(
             items=items, next_cursor=str(items[-1].user_id) if len(items) == limit else None

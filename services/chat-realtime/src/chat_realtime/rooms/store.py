@@ -16,13 +16,15 @@ from chat_realtime.tables import MembershipRow, RoomRow
 
 _STANDINGS = text(
     """
-    SELECT room.id AS room_id, asked.user_id, room.is_private, room.archived, membership.role,
-           membership.left_at, membership.muted_until, membership.banned_at,
-           membership.banned_until
+    SELECT room.id AS room_id, asked.user_id, room.is_private, room.archived, room.locked,
+           room.slow_mode_seconds, membership.role, membership.left_at, membership.last_sent_at,
+           greatest(membership.muted_until, global_mute.muted_until) AS muted_until,
+           membership.banned_at, membership.banned_until
     FROM unnest(CAST(:room_ids AS uuid[]), CAST(:user_ids AS uuid[])) AS asked(room_id, user_id)
     JOIN chat.room ON room.id = asked.room_id
     LEFT JOIN chat.membership
         ON membership.room_id = asked.room_id AND membership.user_id = asked.user_id
+    LEFT JOIN chat.global_mute ON global_mute.user_id = asked.user_id
     """
 )
 
@@ -55,6 +57,7 @@ _MEMBERS = text(
     FROM chat.membership AS asked
     LEFT JOIN chat.person ON person.user_id = asked.user_id
     WHERE asked.room_id = :room_id AND asked.left_at IS NULL AND asked.banned_at IS NULL
+      AND (CAST(:handle_pattern AS text) IS NULL OR person.handle LIKE :handle_pattern)
       AND (CAST(:after_id AS uuid) IS NULL OR asked.user_id > CAST(:after_id AS uuid))
     ORDER BY asked.user_id
     LIMIT :limit
@@ -141,6 +144,9 @@ async def standings(
             role=row.role,
             has_left=row.left_at is not None,
             muted_until=row.muted_until,
+            locked=row.locked,
+            slow_mode_seconds=row.slow_mode_seconds,
+            last_sent_at=row.last_sent_at,
             banned=row.banned_at is not None,
             banned_until=row.banned_until,
             is_platform_admin=is_platform_admin[row.room_id, row.user_id],
@@ -153,6 +159,16 @@ async def membership(tx: AsyncSession, room_id: UUID, user_id: UUID) -> Membersh
     return await tx.get(MembershipRow, (room_id, user_id))
 
 
+async def move_read_mark(
+    tx: AsyncSession, room_id: UUID, user_id: UUID, *, seq: int
+) -> tuple[int, int]:
+    """Forward only. Where it stood and where it stands; nobody else moves it meanwhile."""
+    row = await tx.get(MembershipRow, (room_id, user_id), with_for_update=True)
+    assert row is not None
+    before, row.read_seq = row.read_seq, max(row.read_seq, seq)
+    return before, row.read_seq
+
+
 async def listed_rooms(
     tx: AsyncSession, user_id: UUID, *, mine: bool, after_id: UUID | None, limit: int
 ) -> list[ListedRoom]:
@@ -162,11 +178,22 @@ async def listed_rooms(
 
 
 async def listed_members(
-    tx: AsyncSession, room_id: UUID, *, after_id: UUID | None, limit: int
+    tx: AsyncSession, room_id: UUID, *, prefix: str | None, after_id: UUID | None, limit: int
 ) -> list[ListedMember]:
-    parameters = {"room_id": room_id, "after_id": after_id, "limit": limit}
+    """All members, or those whose handle begins with `prefix`."""
+    parameters = {
+        "room_id": room_id,
+        "handle_pattern": None if prefix is None else like_prefix(prefix),
+        "after_id": after_id,
+        "limit": limit,
+    }
     rows = await tx.execute(_MEMBERS, parameters)
     return [msgspec.convert(row._asdict(), ListedMember, strict=False) for row in rows]
+
+
+def like_prefix(prefix: str) -> str:
+    r"""A LIKE pattern; what people type means itself, `%`, `_` and `\` too."""
+    return prefix.lower().translate({ord(each): f"\\{each}" for each in "\\%_"}) + "%"
 
 
 async def permitted_listeners(

@@ -1,0 +1,1 @@
+"""What somebody has not read yet, and where they were named."""

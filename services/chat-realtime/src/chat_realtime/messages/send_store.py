@@ -1,0 +1,312 @@
+"""The SQL of sending: rooms are locked, one statement looks at everything that is judged, one
+writes everything that was accepted. Each takes and gives documents, because what a message costs
+here is what a busy room is slow by.
+
+To judge by something more, add it to `_LOOK` and `Looked`; to write something more with a message,
+add it to `_WRITE` and the lists of `Writing`.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chat_realtime.attention.store import NAMED_SQL
+from chat_realtime.cards.domain import ShownCard
+from chat_realtime.people.store import CARD_SQL
+from chat_realtime.rooms.domain import RoleName
+
+# The rooms are locked by the statement before: a mute or ban that came first is seen here, a later
+# one waits. Threads are one level deep: an answer to an answer joins the same thread.
+_LOOK = text(
+    f"""
+    WITH asked AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS asked(
+            room_id uuid, author_id uuid, cid text, parent_id uuid)
+    ), authors AS MATERIALIZED (SELECT DISTINCT author_id AS user_id FROM asked)
+    SELECT CAST(json_build_object(
+        'rooms', (
+            SELECT json_object_agg(id, json_build_object(
+                'last_seq', last_seq, 'epoch', epoch, 'acl_epoch', acl_epoch,
+                'is_private', is_private, 'archived', archived, 'locked', locked,
+                'slow_mode_seconds', slow_mode_seconds))
+            FROM chat.room WHERE id IN (SELECT room_id FROM asked)),
+        'members', (
+            SELECT json_agg(json_build_object(
+                'room_id', membership.room_id, 'user_id', membership.user_id, 'role', role,
+                'left_at', left_at, 'muted_until', membership.muted_until,
+                'banned_at', banned_at, 'banned_until', banned_until,
+                'last_sent_at', last_sent_at))
+            FROM (SELECT DISTINCT room_id, author_id FROM asked) AS wanted
+            JOIN chat.membership ON membership.room_id = wanted.room_id
+                AND membership.user_id = wanted.author_id),
+        'muted', (
+            SELECT json_object_agg(user_id, muted_until)
+            FROM chat.global_mute JOIN authors USING (user_id)),
+        'cards_of_authors', (
+            SELECT json_object_agg(asked.user_id, {CARD_SQL})
+            FROM authors AS asked LEFT JOIN chat.person ON person.user_id = asked.user_id),
+        'earlier', (
+            SELECT json_agg(json_build_object(
+                'author_id', message.author_id, 'cid', message.cid, 'id', message.id,
+                'room_id', message.room_id, 'seq', message.seq,
+                'created_at', message.created_at, 'body_sha256', encode(body_sha256, 'hex')))
+            FROM asked JOIN chat.message
+                ON message.author_id = asked.author_id AND message.cid = asked.cid),
+        'threads', (
+            SELECT json_object_agg(id, json_build_object(
+                'room_id', room_id, 'root_id', coalesce(parent_id, id)))
+            FROM chat.message
+            WHERE id IN (SELECT parent_id FROM asked) AND deleted_at IS NULL),
+        'cards', (
+            SELECT json_agg(json_build_object(
+                'link_id', link_id, 'url', '', 'card_version', card_version, 'card', card))
+            FROM chat.card WHERE link_id = ANY(CAST(:link_ids AS uuid[]))),
+        'named', (
+            SELECT json_agg(json_build_object(
+                'room_id', membership.room_id, 'user_id', person.user_id,
+                'handle', person.handle, 'blocked', (
+                    SELECT coalesce(json_agg(blocked_id), '[]') FROM chat.block
+                    WHERE block.user_id = person.user_id AND is_blocked
+                      AND blocked_id IN (SELECT user_id FROM authors))))
+            FROM chat.person JOIN chat.membership ON membership.user_id = person.user_id
+            WHERE person.handle = ANY(CAST(:handles AS text[]))
+              AND membership.room_id IN (SELECT room_id FROM asked) AND {NAMED_SQL})
+    ) AS text)
+    """  # noqa: S608 - put together from our own constants; values are bound
+)
+
+# Client ids are inserted in their own order: two processes may hold the same one for different
+# rooms, and would wait for each other for ever.
+_WRITE = text(
+    """
+    WITH message AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:messages AS json)) AS message(
+            id uuid, room_id uuid, seq bigint, author_id uuid, text text, cid text,
+            body_sha256 text, parent_id uuid, created_at timestamptz, acl_epoch bigint, data jsonb)
+    ), counted AS (
+        UPDATE chat.room SET last_seq = last_seq + added.count
+        FROM (SELECT room_id, count(*) AS count FROM message GROUP BY room_id) AS added
+        WHERE room.id = added.room_id
+    ), kept AS (
+        INSERT INTO chat.message
+            (id, room_id, seq, author_id, text, cid, body_sha256, parent_id, created_at)
+        SELECT id, room_id, seq, author_id, text, cid, decode(body_sha256, 'hex'), parent_id,
+               created_at
+        FROM message ORDER BY author_id, cid
+        ON CONFLICT ON CONSTRAINT uq_message_author_id_cid DO NOTHING
+        RETURNING id
+    ), logged AS (
+        INSERT INTO chat.room_log
+            (room_id, seq, type, acl_epoch, message_id, author_id, data, at)
+        SELECT room_id, seq, 'message.created', acl_epoch, id, author_id, data, created_at
+        FROM message
+    ), linked AS (
+        INSERT INTO chat.message_link (message_id, link_id, room_id, url, position, card_version)
+        SELECT * FROM json_to_recordset(CAST(:links AS json)) AS link(
+            message_id uuid, link_id uuid, room_id uuid, url text, position int, card_version int)
+    ), named AS (
+        INSERT INTO chat.mention (user_id, room_id, seq, message_id)
+        SELECT * FROM json_to_recordset(CAST(:mentions AS json)) AS mention(
+            user_id uuid, room_id uuid, seq bigint, message_id uuid)
+    ), paced AS (
+        UPDATE chat.membership SET last_sent_at = :now
+        FROM json_to_recordset(CAST(:paced AS json)) AS sender(room_id uuid, user_id uuid)
+        WHERE membership.room_id = sender.room_id AND membership.user_id = sender.user_id
+    ), told AS (
+        INSERT INTO chat.outbox (event_id, subject, ordering_key, headers, payload)
+        SELECT event_id, subject, ordering_key, headers, convert_to(CAST(payload AS text), 'UTF8')
+        FROM json_to_recordset(CAST(:events AS json)) AS event(
+            position int, event_id uuid, subject text, ordering_key text, headers jsonb,
+            payload json)
+        ORDER BY position
+        RETURNING id, event_id
+    )
+    SELECT json_build_object(
+        'kept', (SELECT count(*) FROM kept),
+        'event_row_ids', (SELECT json_agg(id ORDER BY id) FROM told))
+    """
+)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be looked at for one draft."""
+
+    room_id: UUID
+    author_id: UUID
+    cid: str
+    parent_id: UUID | None
+
+
+class LookedRoom(msgspec.Struct, kw_only=True):
+    """A locked room. `last_seq` counts on as messages are accepted."""
+
+    last_seq: int
+    epoch: str
+    acl_epoch: int
+    is_private: bool
+    archived: bool
+    locked: bool
+    slow_mode_seconds: int
+
+
+class LookedMember(msgspec.Struct, frozen=True, kw_only=True):
+    room_id: UUID
+    user_id: UUID
+    role: RoleName
+    left_at: datetime | None
+    muted_until: datetime | None
+    banned_at: datetime | None
+    banned_until: datetime | None
+    last_sent_at: datetime | None
+
+
+class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a send is answered from, and the same send again."""
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    created_at: datetime
+    body_sha256: str
+
+
+class EarlierMessage(SentMessage, frozen=True, kw_only=True):
+    author_id: UUID
+    cid: str
+
+
+class Thread(msgspec.Struct, frozen=True, kw_only=True):
+    room_id: UUID
+    root_id: UUID
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of a room whose handle was typed, and which of the authors they have blocked."""
+
+    room_id: UUID
+    user_id: UUID
+    handle: str
+    blocked: frozenset[UUID]
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    rooms: dict[UUID, LookedRoom] | None
+    members: list[LookedMember] | None
+    muted: dict[UUID, datetime] | None
+    cards_of_authors: dict[UUID, msgspec.Raw] | None
+    earlier: list[EarlierMessage] | None
+    threads: dict[UUID, Thread] | None
+    cards: list[ShownCard] | None
+    named: list[Named] | None
+
+
+class MessageToWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """`data` is what the log says of it, encoded already."""
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    author_id: UUID
+    text: str
+    cid: str
+    body_sha256: str
+    parent_id: UUID | None
+    created_at: datetime
+    acl_epoch: int
+    data: msgspec.Raw
+
+
+class LinkToWrite(msgspec.Struct, frozen=True, kw_only=True):
+    message_id: UUID
+    link_id: UUID
+    room_id: UUID
+    url: str
+    position: int
+    card_version: int
+
+
+class MentionToWrite(msgspec.Struct, frozen=True, kw_only=True):
+    user_id: UUID
+    room_id: UUID
+    seq: int
+    message_id: UUID
+
+
+class EventToWrite(msgspec.Struct, frozen=True, kw_only=True):
+    position: int
+    event_id: UUID
+    subject: str
+    ordering_key: str
+    headers: dict[str, str]
+    payload: msgspec.Raw
+    """A JSON document, which is stored as it is, to the byte."""
+
+
+class SenderToPace(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who spoke in a room in slow mode."""
+
+    room_id: UUID
+    user_id: UUID
+
+
+class Writing(msgspec.Struct, kw_only=True):
+    """Everything one transaction writes."""
+
+    now: datetime
+    messages: list[MessageToWrite] = []
+    links: list[LinkToWrite] = []
+    mentions: list[MentionToWrite] = []
+    paced: list[SenderToPace] = []
+    events: list[EventToWrite] = []
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """How many messages were new, and the rows of the events in their order."""
+
+    kept: int
+    event_row_ids: list[int]
+
+
+_encoder = msgspec.json.Encoder()
+_decode_looked = msgspec.json.Decoder(Looked).decode
+
+
+async def look(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    *,
+    link_ids: Collection[UUID],
+    handles: Collection[str],
+    now: datetime,
+) -> Looked:
+    """For rooms that are locked. What is not there is left out."""
+    parameters = {
+        "asked": _document(asked),
+        "link_ids": list(link_ids),
+        "handles": list(handles),
+        "now": now,
+    }
+    found: str = await tx.scalar(_LOOK, parameters)
+    return _decode_looked(found)
+
+
+async def write(tx: AsyncSession, writing: Writing) -> Written:
+    """The one place where messages are written. Fewer `kept` than given: a cid was taken."""
+    parameters = {
+        "now": writing.now,
+        "messages": _document(writing.messages),
+        "links": _document(writing.links),
+        "mentions": _document(writing.mentions),
+        "paced": _document(writing.paced),
+        "events": _document(writing.events),
+    }
+    return msgspec.convert(await tx.scalar(_WRITE, parameters), Written)
+
+
+def _document(value: Any) -> str:
+    return _encoder.encode(value).decode()
