@@ -108,13 +108,13 @@ class Socket:
 
     async def ask(self, op: str, room: UUID | None = None, **d: Any) -> dict[str, Any]:
         """The `ok` of a command."""
-        reply = await self._reply(await self.say(op, room, **d))
+        reply = await self.reply(await self.say(op, room, **d))
         assert "ok" in reply, reply
         return dict(reply["ok"])
 
     async def refused(self, op: str, room: UUID | None = None, **d: Any) -> dict[str, Any]:
         """The `err` of a command."""
-        reply = await self._reply(await self.say(op, room, **d))
+        reply = await self.reply(await self.say(op, room, **d))
         assert "err" in reply, reply
         return dict(reply["err"])
 
@@ -140,7 +140,7 @@ class Socket:
         await asyncio.wait_for(self.connection.wait_closed(), WAIT_SECONDS)
         return self.connection.close_code
 
-    async def _reply(self, command_id: int) -> dict[str, Any]:
+    async def reply(self, command_id: int) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 for frame in self.heard:

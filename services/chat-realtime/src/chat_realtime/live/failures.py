@@ -43,6 +43,7 @@ _RETRY: dict[str, Retry] = {
     "token_expired": "after_refresh",
     "muted": "later",
     "slow_mode": "later",
+    "rate_limited": "later",
     "unavailable": "later",
     "internal": "later",
 }
