@@ -11,7 +11,7 @@ from chat_realtime.cards import domain as cards_domain
 from chat_realtime.consumers import subscriptions
 from chat_realtime.invites import domain as invites_domain
 from chat_realtime.live import domain as live_domain
-from chat_realtime.live.failures import CODES, failure_of
+from chat_realtime.live.failures import failure_of
 from chat_realtime.messages import domain as messages_domain
 from chat_realtime.moderation import domain as moderation_domain
 from chat_realtime.people import domain as people_domain
@@ -22,6 +22,7 @@ from chat_realtime.rooms import domain as rooms_domain
 from chat_realtime.search import domain as search_domain
 from chat_realtime.settings import Settings
 from chat_realtime.tables import Table
+from seda_contracts.realtime_codes import ERRORS
 from seda_contracts.registry import consumed_by
 from seda_db import DatabaseUnavailable
 from seda_messaging.lifespan import group_by_consumer
@@ -59,7 +60,7 @@ def test_every_domain_error_has_its_problem(kind: type[Exception]) -> None:
 @pytest.mark.parametrize("kind", list(PROBLEMS), ids=lambda kind: kind.__name__)
 def test_every_problem_has_a_code_the_socket_knows(kind: type[Exception]) -> None:
     error = kind(1) if kind in (rooms_domain.Muted, rooms_domain.SlowMode) else kind()
-    assert failure_of(error).code in CODES - {"internal"}
+    assert failure_of(error).code in set(ERRORS) - {"internal"}
 
 
 def test_an_error_nobody_mapped_tells_nothing_of_itself() -> None:
