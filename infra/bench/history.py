@@ -31,7 +31,7 @@ from seda_runtime.ids import uuid7
 from seda_testkit.databases import DatabaseFactory
 from seda_testkit.postgres import EmbeddedPostgres
 
-ROUNDS = 5
+ROUNDS = 3
 SECONDS = 1.0
 WARM_UP_SECONDS = 0.2
 READERS = (1, 16)
