@@ -6,6 +6,15 @@ export type Uuid = string;
 /** An RFC 3339 time with its offset. */
 export type Timestamp = string;
 
+/** The platform took somebody's voice in every room until then, or gave it back. */
+export interface AccountMuted {
+  readonly action_id: Uuid;
+  readonly user_id: Uuid;
+  readonly moderator_id: Uuid;
+  readonly until?: Timestamp | null;
+  readonly taken_at: Timestamp;
+}
+
 export interface AccountRegistered {
   readonly user_id: Uuid;
   readonly method: "password";
@@ -379,6 +388,7 @@ export interface DataOf {
   "chat.reaction.added.v1": ReactionAdded;
   "chat.reaction.removed.v1": ReactionRemoved;
   "moderation.action.taken.v1": ModerationActionTaken;
+  "moderation.account.muted.v1": AccountMuted;
 }
 
 export type Type = keyof DataOf;
@@ -420,4 +430,5 @@ export const SUBJECTS = {
   "chat.reaction.added.v1": "seda.evt.chat.reaction.added.v1.*",
   "chat.reaction.removed.v1": "seda.evt.chat.reaction.removed.v1.*",
   "moderation.action.taken.v1": "seda.evt.moderation.action.taken.v1.*",
+  "moderation.account.muted.v1": "seda.evt.moderation.account.muted.v1.*",
 } as const satisfies Record<Type, string>;

@@ -6,6 +6,7 @@ they do not know.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,6 +15,7 @@ import msgspec
 SUBPROTOCOL = "seda.v1.json"
 
 Retry = Literal["never", "later", "after_refresh"]
+ReportCategory = Literal["spam", "harassment", "hate", "sexual", "violence", "other"]
 ReplayResult = Literal["replay", "current", "snapshot", "gone"]
 
 
@@ -88,6 +90,35 @@ class Unpin(msgspec.Struct, frozen=True):
     message_id: UUID
 
 
+class Report(msgspec.Struct, frozen=True):
+    """Ask the moderators to look at a message."""
+
+    message_id: UUID
+    category: ReportCategory
+    comment: str = ""
+
+
+class Moderate(msgspec.Struct, frozen=True):
+    """`user_id` for what is done to a person, `message_id` for a deletion, `until` for a mute or a
+    ban, `seconds` for slow mode (0 ends it).
+    """
+
+    reason: str
+    user_id: UUID | None = None
+    message_id: UUID | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    seconds: int | None = None
+
+
+class BulkDelete(msgspec.Struct, frozen=True):
+    """These messages, or what somebody said since then: at most 100 at once."""
+
+    reason: str
+    message_ids: Annotated[list[UUID], msgspec.Meta(max_length=100)] = []
+    user_id: UUID | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
 class Typing(msgspec.Struct, frozen=True):
     pass
 
@@ -119,6 +150,9 @@ Body = (
     | DeleteMessage
     | React
     | Unreact
+    | Report
+    | Moderate
+    | BulkDelete
     | Pin
     | Unpin
     | Typing
@@ -137,6 +171,17 @@ BODIES: Mapping[str, type[Body]] = {
     "msg.delete": DeleteMessage,
     "react.add": React,
     "react.remove": Unreact,
+    "msg.report": Report,
+    "mod.mute": Moderate,
+    "mod.unmute": Moderate,
+    "mod.kick": Moderate,
+    "mod.ban": Moderate,
+    "mod.unban": Moderate,
+    "mod.delete": Moderate,
+    "mod.bulk_delete": BulkDelete,
+    "mod.slow": Moderate,
+    "mod.lock": Moderate,
+    "mod.unlock": Moderate,
     "pin.add": Pin,
     "pin.remove": Unpin,
     "typing": Typing,
@@ -252,6 +297,13 @@ class Unsub(msgspec.Struct, frozen=True, tag_field="op", tag="unsub"):
 class Drain(msgspec.Struct, frozen=True, tag_field="op", tag="drain"):
     in_ms: int
     resume: bool = True
+
+
+class Notice(msgspec.Struct, frozen=True, tag_field="op", tag="notice"):
+    """Something about this person that is no room's: `muted` or `unmuted` everywhere."""
+
+    code: str
+    until: datetime | None = None
 
 
 class AuthExpiring(msgspec.Struct, frozen=True, tag_field="op", tag="auth.expiring"):

@@ -132,6 +132,7 @@ REGISTRY = (
     _row("B", chat.ReactionAdded, "chat-realtime", "track-unfurl.shares"),
     _row("B", chat.ReactionRemoved, "chat-realtime", "track-unfurl.shares"),
     _row("A", chat.ModerationActionTaken, "chat-realtime"),
+    _row("A", chat.AccountMuted, "chat-realtime"),
 )
 
 

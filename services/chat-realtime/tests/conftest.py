@@ -15,6 +15,7 @@ from chat_realtime.settings import Settings
 from litestar import Litestar
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
+from seda_contracts.realtime_document import check_server_frame
 from seda_contracts.registry import BY_TYPE
 from seda_db import Database
 from seda_messaging import Bus
@@ -95,6 +96,7 @@ class Socket:
         self.ready: dict[str, Any] = {}
         self._taken = 0
         self._next_id = 0
+        self._asked: dict[int, str] = {}
         self._news = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
 
@@ -103,18 +105,19 @@ class Socket:
         command: dict[str, Any] = {"id": self._next_id, "op": op, "d": d}
         if room is not None:
             command["room"] = str(room)
+        self._asked[self._next_id] = op
         await self.connection.send(json.dumps(command))
         return self._next_id
 
     async def ask(self, op: str, room: UUID | None = None, **d: Any) -> dict[str, Any]:
         """The `ok` of a command."""
-        reply = await self._reply(await self.say(op, room, **d))
+        reply = await self.reply(await self.say(op, room, **d))
         assert "ok" in reply, reply
         return dict(reply["ok"])
 
     async def refused(self, op: str, room: UUID | None = None, **d: Any) -> dict[str, Any]:
         """The `err` of a command."""
-        reply = await self._reply(await self.say(op, room, **d))
+        reply = await self.reply(await self.say(op, room, **d))
         assert "err" in reply, reply
         return dict(reply["err"])
 
@@ -140,7 +143,7 @@ class Socket:
         await asyncio.wait_for(self.connection.wait_closed(), WAIT_SECONDS)
         return self.connection.close_code
 
-    async def _reply(self, command_id: int) -> dict[str, Any]:
+    async def reply(self, command_id: int) -> dict[str, Any]:
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 for frame in self.heard:
@@ -157,7 +160,10 @@ class Socket:
     async def _read(self) -> None:
         try:
             async for message in self.connection:
-                self.heard.append(json.loads(message))
+                frame = json.loads(message)
+                # Whatever a test is about, no server says what the published protocol has not.
+                check_server_frame(frame, reply_to=self._asked.get(frame.get("id", 0)))
+                self.heard.append(frame)
                 self._news.set()
         except ConnectionClosed:
             pass

@@ -1,5 +1,6 @@
 """The service as a whole: its schema, its promises, its start."""
 
+import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -8,17 +9,20 @@ import pytest
 from chat_realtime import consumers
 from chat_realtime.cards import domain as cards_domain
 from chat_realtime.consumers import subscriptions
+from chat_realtime.invites import domain as invites_domain
 from chat_realtime.live import domain as live_domain
-from chat_realtime.live.failures import CODES, failure_of
+from chat_realtime.live.failures import failure_of
 from chat_realtime.messages import domain as messages_domain
 from chat_realtime.moderation import domain as moderation_domain
 from chat_realtime.people import domain as people_domain
 from chat_realtime.pins import domain as pins_domain
 from chat_realtime.problems import PROBLEMS
+from chat_realtime.reports import domain as reports_domain
 from chat_realtime.rooms import domain as rooms_domain
 from chat_realtime.search import domain as search_domain
 from chat_realtime.settings import Settings
 from chat_realtime.tables import Table
+from seda_contracts.realtime_codes import ERRORS
 from seda_contracts.registry import consumed_by
 from seda_db import DatabaseUnavailable
 from seda_messaging.lifespan import group_by_consumer
@@ -32,11 +36,13 @@ if TYPE_CHECKING:
 
 DOMAINS = (
     cards_domain,
+    invites_domain,
     live_domain,
     messages_domain,
     moderation_domain,
     people_domain,
     pins_domain,
+    reports_domain,
     rooms_domain,
     search_domain,
 )
@@ -54,7 +60,7 @@ def test_every_domain_error_has_its_problem(kind: type[Exception]) -> None:
 @pytest.mark.parametrize("kind", list(PROBLEMS), ids=lambda kind: kind.__name__)
 def test_every_problem_has_a_code_the_socket_knows(kind: type[Exception]) -> None:
     error = kind(1) if kind in (rooms_domain.Muted, rooms_domain.SlowMode) else kind()
-    assert failure_of(error).code in CODES - {"internal"}
+    assert failure_of(error).code in set(ERRORS) - {"internal"}
 
 
 def test_an_error_nobody_mapped_tells_nothing_of_itself() -> None:
@@ -136,11 +142,16 @@ async def test_a_direct_call_with_forged_headers_is_refused(chat: "Chat") -> Non
 
 async def test_every_admin_route_refuses_everyone_else(chat: "Chat") -> None:
     ann = chat.person()
-    admin_routes = [route.path for route in chat.app.routes if "/admin/" in route.path]
-    assert admin_routes
-    for path in admin_routes:
-        answer = await ann.ask("GET", path.removeprefix("/api/v1"))
-        assert answer.status_code == 403
+    asked = 0
+    for route in chat.app.routes:
+        if "/admin/" not in route.path:
+            continue
+        path = re.sub(r"{\w+:uuid}", str(uuid4()), route.path.removeprefix("/api/v1"))
+        for method in route.methods - {"OPTIONS", "HEAD"}:
+            answer = await ann.ask(method, path, json={} if method == "POST" else None)
+            assert answer.status_code == 403, (method, path)
+            asked += 1
+    assert asked >= 4
 
 
 async def test_the_service_says_that_it_is_ready(chat: "Chat") -> None:

@@ -152,3 +152,17 @@ class ModerationActionTaken(Event, frozen=True, kw_only=True):
     moderator_id: UUID
     until: Timestamp | None = None
     taken_at: Timestamp
+
+
+class AccountMuted(Event, frozen=True, kw_only=True):
+    """The platform took somebody's voice in every room until then, or gave it back."""
+
+    TYPE: ClassVar[str] = "moderation.account.muted.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    action_id: UUID
+    user_id: UUID
+    moderator_id: UUID
+    until: Timestamp | None = None
+    """None when the voice was given back."""
+    taken_at: Timestamp

@@ -19,6 +19,7 @@ from seda_runtime.settings import load
 
 from chat_realtime.attention.routes import AttentionRoutes
 from chat_realtime.consumers import subscriptions
+from chat_realtime.invites.routes import InviteRoutes
 from chat_realtime.live.operations import make_door
 from chat_realtime.live.runner import LiveSide, run_live
 from chat_realtime.log.operations import Recording
@@ -29,6 +30,7 @@ from chat_realtime.pins.routes import PinRoutes
 from chat_realtime.presence.board import Look
 from chat_realtime.presence.routes import PresenceRoutes
 from chat_realtime.problems import PROBLEMS
+from chat_realtime.reports.routes import ReportRoutes
 from chat_realtime.rooms.routes import RoomRoutes
 from chat_realtime.search.routes import SearchRoutes
 from chat_realtime.settings import Settings
@@ -80,6 +82,8 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             SearchRoutes,
             AttentionRoutes,
             ModerationRoutes,
+            InviteRoutes,
+            ReportRoutes,
             PresenceRoutes,
         ],
         problems=PROBLEMS,

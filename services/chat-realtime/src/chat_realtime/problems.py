@@ -8,6 +8,7 @@ from seda_identity import IDENTITY_PROBLEMS
 from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem, ProblemTable
 
+from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooManyInvites
 from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
 from chat_realtime.messages.domain import (
     Busy,
@@ -17,8 +18,19 @@ from chat_realtime.messages.domain import (
     Stopping,
     TooManyReactions,
 )
-from chat_realtime.moderation.domain import CannotModerateSelf, InvalidUntil
+from chat_realtime.moderation.domain import (
+    CannotModerateSelf,
+    InvalidUntil,
+    NothingToDelete,
+    SlowModeInvalid,
+)
 from chat_realtime.pins.domain import TooManyPins
+from chat_realtime.reports.domain import (
+    CannotReportSelf,
+    ReportClosed,
+    ReportNotFound,
+    TooManyReports,
+)
 from chat_realtime.rooms.domain import (
     Banned,
     InvalidText,
@@ -53,10 +65,19 @@ PROBLEMS: ProblemTable = {
     OwnerCannotLeave: Problem(409, "conflict", "The owner cannot leave the room."),
     CidConflict: Problem(409, "cid_conflict", "This cid was used for a different message."),
     TooManyReactions: Problem(409, "conflict", "The message has too many different reactions."),
+    InviteNotFound: Problem(404, "not_found", "There is no such invite."),
+    TooManyInvites: Problem(409, "conflict", "The room has too many open invites."),
+    InviteLifeInvalid: Problem(422, "invalid_expires_at", "The end of the invite is not sound."),
+    ReportNotFound: Problem(404, "not_found", "There is no such report."),
+    ReportClosed: Problem(409, "conflict", "The report was dealt with already."),
+    TooManyReports: Problem(429, "rate_limited", "Too many reports."),
+    CannotReportSelf: Problem(422, "cannot_report_self", "You cannot report your own words."),
     TooManyPins: Problem(409, "conflict", "The room has too many pinned messages."),
     SearchTooBroad: Problem(422, "search_too_broad", "The search took too long."),
     InvalidText: Problem(422, "invalid_text", "The text cannot be kept as it is."),
     InvalidUntil: Problem(422, "invalid_until", "The end of the action is not sound."),
+    SlowModeInvalid: Problem(422, "invalid_slow_mode", "Slow mode takes 0 to 21600 seconds."),
+    NothingToDelete: Problem(422, "nothing_to_delete", "Name what is to be deleted."),
     CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),
     Busy: Problem(503, "busy", "Too many messages are on their way right now."),
     Stopping: Problem(503, "unavailable", "This server is about to stop."),

@@ -265,10 +265,13 @@ class ModerationActionRow(Table, table=True):
     room_id: UUID | None = Field(default=None, sa_column=Column(Uuid, ForeignKey(ROOM_KEY)))
     """None for what was done to somebody in every room at once."""
     kind: str = Field(sa_column=Column(Text, nullable=False))
-    user_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    user_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    """None for what was done to the room itself."""
     message_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
     moderator_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     reason: str = Field(sa_column=Column(Text, nullable=False))
+    seconds: int | None = Field(default=None, sa_column=Column(Integer))
+    """Of slow mode."""
     until: datetime | None = Field(default=None, sa_column=_moment())
     taken_at: datetime = Field(sa_column=_moment(nullable=False))
 

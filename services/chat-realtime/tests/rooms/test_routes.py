@@ -131,9 +131,6 @@ async def test_only_the_owner_makes_moderators_and_archives(chat: "Chat") -> Non
     await ben.ok("PATCH", f"/chat/rooms/{room}", json={"name": "better"})
     answer = await ben.ask("PATCH", f"/chat/rooms/{room}", json={"archived": True})
     assert answer.status_code == 403
-    promote = {"role": "owner"}
-    answer = await ann.ask("PATCH", f"/chat/rooms/{room}/members/{ben.id}", json=promote)
-    assert answer.status_code == 403
 
 
 async def test_a_change_that_changes_nothing_is_no_event(chat: "Chat") -> None:

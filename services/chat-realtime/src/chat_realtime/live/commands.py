@@ -4,10 +4,12 @@ Only a message that is sent goes to the batcher, as over HTTP.
 The answer is made after the commit: an `ok` means that PostgreSQL has it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from seda_contracts import realtime
 from seda_db import Database
 from seda_identity import Principal
@@ -19,7 +21,23 @@ from chat_realtime.messages import operations as messages
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.measures import measured_send
 from chat_realtime.messages.sending import Draft
+from chat_realtime.moderation import operations as moderation
+from chat_realtime.moderation.domain import ActKind
+from chat_realtime.moderation.operations import Act, Bulk
 from chat_realtime.pins import operations as pins
+from chat_realtime.reports import operations as reports
+
+MODERATION_KINDS: Mapping[str, ActKind] = {
+    "mod.mute": "mute",
+    "mod.unmute": "unmute",
+    "mod.kick": "kick",
+    "mod.ban": "ban",
+    "mod.unban": "unban",
+    "mod.delete": "delete_message",
+    "mod.slow": "slow",
+    "mod.lock": "lock",
+    "mod.unlock": "unlock",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +80,28 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
                 seq = await messages.unreact(
                     tx, recording, principal, room_id, message_id, emoji=emoji
                 )
+        case realtime.Moderate() as wanted:
+            act = Act(kind=MODERATION_KINDS[command.op], **msgspec.structs.asdict(wanted))
+            async with desk.db.begin() as tx:
+                action = await moderation.act(tx, recording, principal, room_id, act)
+            return {"action": action.id}
+        case realtime.BulkDelete() as wanted_gone:
+            bulk = msgspec.convert(wanted_gone, Bulk, from_attributes=True)
+            async with desk.db.begin() as tx:
+                deleted = await moderation.delete_many(tx, recording, principal, room_id, bulk)
+            return {"deleted": deleted.message_ids, "more": deleted.more}
+        case realtime.Report(message_id, category, comment):
+            async with desk.db.begin() as tx:
+                report_id = await reports.report_message(
+                    tx,
+                    recording,
+                    principal,
+                    room_id,
+                    message_id,
+                    category=category,
+                    comment=comment,
+                )
+            return {"report": report_id}
         case realtime.Pin(message_id):
             async with desk.db.begin() as tx:
                 seq = await pins.pin(tx, recording, principal, room_id, message_id)

@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from chat_realtime.attention.domain import AttentionChanged
+from chat_realtime.moderation.domain import MutedEverywhere
 
 
 class TicketRefused(Exception):
@@ -42,5 +43,5 @@ class RoleChangedNotice(
     perm_version: int
 
 
-UserNotice = SessionRevokedNotice | RoleChangedNotice | AttentionChanged
+UserNotice = SessionRevokedNotice | RoleChangedNotice | AttentionChanged | MutedEverywhere
 """A live signal to every process about one person's sockets."""

@@ -1,35 +1,11 @@
 """Errors as a socket reply tells them: the codes of `seda.rt.v1`, and whether to try again."""
 
-from seda_contracts.realtime import Failure, Retry
+from seda_contracts.realtime import Failure
+from seda_contracts.realtime_codes import ERRORS
 from seda_runtime.problems import Problem
 
 from chat_realtime.live.domain import SessionEnded
 from chat_realtime.problems import PROBLEMS
-
-CODES = frozenset(
-    {
-        "bad_request",
-        "unknown_op",
-        "too_large",
-        "unauthenticated",
-        "token_expired",
-        "forbidden",
-        "not_member",
-        "banned",
-        "muted",
-        "slow_mode",
-        "rate_limited",
-        "room_locked",
-        "not_found",
-        "conflict",
-        "cid_conflict",
-        "cursor_too_old",
-        "epoch_changed",
-        "unavailable",
-        "internal",
-    }
-)
-"""Closed: clients switch on these. HTTP may be finer, the socket says the nearest of them."""
 
 _BY_STATUS = {
     400: "bad_request",
@@ -37,14 +13,6 @@ _BY_STATUS = {
     403: "forbidden",
     404: "not_found",
     503: "unavailable",
-}
-_RETRY: dict[str, Retry] = {
-    "unauthenticated": "after_refresh",
-    "token_expired": "after_refresh",
-    "muted": "later",
-    "slow_mode": "later",
-    "unavailable": "later",
-    "internal": "later",
 }
 
 
@@ -61,14 +29,14 @@ def failure_of(error: BaseException) -> Failure:
 
 def _from_problem(problem: Problem, error: BaseException) -> Failure:
     code = problem.code
-    if code not in CODES:
+    if code not in ERRORS:
         code = _BY_STATUS.get(problem.status, "bad_request")
     if isinstance(error, SessionEnded):
         return Failure(code=code, retry="never", msg=problem.title)
     seconds = getattr(error, "retry_after_seconds", None)
     retry_ms = None if seconds is None else int(seconds) * 1000
-    return Failure(code=code, retry=_RETRY.get(code, "never"), msg=problem.title, retry_ms=retry_ms)
+    return Failure(code=code, retry=ERRORS[code], msg=problem.title, retry_ms=retry_ms)
 
 
 def _failure(code: str, message: str) -> Failure:
-    return Failure(code=code, retry=_RETRY.get(code, "never"), msg=message)
+    return Failure(code=code, retry=ERRORS[code], msg=message)

@@ -21,6 +21,7 @@ from seda_runtime.logging import get_logger
 
 from chat_realtime.attention.domain import AttentionChanged
 from chat_realtime.attention.store import unread
+from chat_realtime.invites import store as invites_store
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
@@ -34,9 +35,11 @@ from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
+from chat_realtime.moderation.domain import MutedEverywhere
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
 from chat_realtime.presence.board import Board, PresenceOptions
+from chat_realtime.reports import store as reports_store
 from chat_realtime.rooms.store import rooms_with_member
 from chat_realtime.settings import Settings
 
@@ -72,6 +75,9 @@ class LiveSide:
                 self.edge.end_session(user_id, session_id)
             case RoleChangedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_role(user_id, perm_version)
+            case MutedEverywhere(user_id=user_id, until=until):
+                code = "unmuted" if until is None else "muted"
+                self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
             case AttentionChanged(user_id=user_id, room_id=room_id):
                 if self.edge.is_here(user_id):
                     self._show_unread_soon(user_id, room_id)
@@ -208,6 +214,8 @@ async def _sweep_forever(live: LiveSide, every_seconds: float) -> None:
             if sweeps % FORGET_EVERY_SWEEPS == 0:
                 async with live.db.begin() as tx:
                     await store.forget_expired(tx, now=live.now())
+                    await invites_store.forget_expired(tx, now=live.now())
+                    await reports_store.forget_words(tx, now=live.now())
         except DatabaseUnavailable:
             log.warning("live.sweep_failed")
 

@@ -212,6 +212,10 @@ class SocketEdge:
         frame = realtime.StateFrame(
             room=unread.room_id, t="unread", rev=unread.last_seq + unread.read_seq, d=counts
         )
+        self.tell_person(user_id, frame)
+
+    def tell_person(self, user_id: UUID, frame: msgspec.Struct) -> None:
+        """To every device that reads; it is no loss to one that does not."""
         for client in list(self._by_user.get(user_id, ())):
             if not client.connection.is_stalled:
                 client.tell(frame)

@@ -1,6 +1,6 @@
 """The SQL of messages and reactions. A page of history is one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy import Result, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from chat_realtime.people.store import CARD_SQL
 from chat_realtime.tables import MentionRow, MessageRow, PinRow, ReactionRow, RevisionRow
@@ -165,6 +166,31 @@ async def message_in_room(tx: AsyncSession, room_id: UUID, message_id: UUID) -> 
         col(MessageRow.deleted_at).is_(None),
     )
     return await tx.scalar(query)
+
+
+async def messages_in_room(
+    tx: AsyncSession, room_id: UUID, message_ids: Collection[UUID]
+) -> list[MessageRow]:
+    """Those that are there and not deleted, newest first."""
+    query = _alive(room_id).where(col(MessageRow.id).in_(message_ids))
+    return list(await tx.scalars(query))
+
+
+async def messages_since(
+    tx: AsyncSession, room_id: UUID, author_id: UUID, *, since: datetime, limit: int
+) -> list[MessageRow]:
+    """What somebody said in a room from then on, newest first."""
+    query = _alive(room_id).where(
+        col(MessageRow.author_id) == author_id, col(MessageRow.created_at) >= since
+    )
+    return list(await tx.scalars(query.limit(limit)))
+
+
+def _alive(room_id: UUID) -> SelectOfScalar[MessageRow]:
+    query = select(MessageRow).where(
+        col(MessageRow.room_id) == room_id, col(MessageRow.deleted_at).is_(None)
+    )
+    return query.order_by(col(MessageRow.seq).desc())
 
 
 async def add_reaction(

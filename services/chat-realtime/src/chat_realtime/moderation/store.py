@@ -1,15 +1,22 @@
 """The SQL of the moderation log. Rows are added and read; the database refuses anything else."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
-from chat_realtime.tables import ModerationActionRow
+from chat_realtime.tables import GlobalMuteRow, ModerationActionRow
 
 
 def add_action(tx: AsyncSession, action: ModerationActionRow) -> None:
     tx.add(action)
+
+
+async def put_global_mute(tx: AsyncSession, user_id: UUID, *, until: datetime | None) -> None:
+    await tx.execute(delete(GlobalMuteRow).where(col(GlobalMuteRow.user_id) == user_id))
+    if until is not None:
+        tx.add(GlobalMuteRow(user_id=user_id, muted_until=until))
 
 
 async def actions(

@@ -9,8 +9,10 @@ from seda_contracts.events.artist import ArtistState
 from seda_contracts.events.user import UserState
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from chat_realtime.people.domain import AuthorCard
+from chat_realtime.tables import BlockRow
 
 # A person may have several artist profiles: the verified one is shown, else the first made.
 CARD_SQL = """
@@ -93,3 +95,10 @@ async def put_artist(tx: AsyncSession, state: ArtistState) -> bool:
     """False when something newer, or the same, is known already."""
     parameters = msgspec.to_builtins(state, builtin_types=(UUID,))
     return await tx.scalar(_PUT_ARTIST, parameters) is not None
+
+
+async def has_blocked(tx: AsyncSession, user_id: UUID, *, blocked_id: UUID) -> bool:
+    query = select(BlockRow.is_blocked).where(
+        col(BlockRow.user_id) == user_id, col(BlockRow.blocked_id) == blocked_id
+    )
+    return bool(await tx.scalar(query))

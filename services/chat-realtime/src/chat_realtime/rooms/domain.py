@@ -9,6 +9,7 @@ from typing import Literal
 RoleName = Literal["owner", "moderator", "member"]
 NAME_LENGTH_MAX = 80
 DESCRIPTION_LENGTH_MAX = 500
+SLOW_MODE_SECONDS_MAX = 21_600
 
 
 class Rank(IntEnum):

@@ -1,5 +1,6 @@
 """What can be done with rooms and memberships. The same for HTTP, the socket and tests."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -11,8 +12,9 @@ from seda_runtime.ids import uuid7
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.log.domain import Change, Position
-from chat_realtime.log.operations import Recording, missed, record_one
+from chat_realtime.log.operations import Recording, missed, record, record_one
 from chat_realtime.log.store import positions
+from chat_realtime.people import store as people_store
 from chat_realtime.rooms import store
 from chat_realtime.rooms.domain import (
     DESCRIPTION_LENGTH_MAX,
@@ -107,23 +109,35 @@ async def update_room(
     name: str | None = None,
     description: str | None = None,
     archived: bool | None = None,
+    locked: bool | None = None,
+    slow_mode_seconds: int | None = None,
 ) -> None:
     standing = await lock_standing(tx, room_id, principal)
     standing.check_known(recording.now())
     standing.check_rank(Rank.MODERATOR)
     if archived is not None:
         standing.check_rank(Rank.OWNER)
-    room = await store.room(tx, room_id)
-    assert room is not None
-    wanted: dict[str, str | bool] = {}
+    wanted: dict[str, str | bool | int] = {}
     if name is not None:
         wanted["name"] = clean_line(name, what="The name", length_min=1, length_max=NAME_LENGTH_MAX)
     if description is not None:
         wanted["description"] = clean_line(
             description, what="The description", length_max=DESCRIPTION_LENGTH_MAX
         )
-    if archived is not None:
-        wanted["archived"] = archived
+    settings = {"archived": archived, "locked": locked, "slow_mode_seconds": slow_mode_seconds}
+    wanted |= {field: value for field, value in settings.items() if value is not None}
+    await change_room(tx, recording, room_id, wanted)
+
+
+async def change_room(
+    tx: AsyncSession,
+    recording: Recording,
+    room_id: UUID,
+    wanted: Mapping[str, str | bool | int],
+) -> None:
+    """Set fields of a locked room and tell it of those that are others now."""
+    room = await store.room(tx, room_id)
+    assert room is not None
     changed = {field: value for field, value in wanted.items() if getattr(room, field) != value}
     if not changed:
         return
@@ -147,7 +161,7 @@ async def join_room(
         raise Banned
     standing.check_known(now)
     if not standing.is_member(now):
-        await _admit(tx, recording, room_id, principal.require_user())
+        await admit(tx, recording, room_id, principal.require_user())
 
 
 async def add_member(
@@ -161,8 +175,10 @@ async def add_member(
     assert theirs is not None
     if theirs.is_banned(now):
         raise Banned
+    if await people_store.has_blocked(tx, user_id, blocked_id=principal.require_user()):
+        raise PersonNotFound
     if not theirs.is_member(now):
-        await _admit(tx, recording, room_id, user_id)
+        await admit(tx, recording, room_id, user_id)
 
 
 async def leave_room(
@@ -186,7 +202,7 @@ async def set_role(
     user_id: UUID,
     role: RoleName,
 ) -> None:
-    """Only the owner makes and unmakes moderators; ownership does not move."""
+    """Only the owner makes and unmakes moderators, or makes somebody else the owner."""
     standing = await lock_standing(tx, room_id, principal)
     now = recording.now()
     standing.check_known(now)
@@ -195,16 +211,22 @@ async def set_role(
     assert theirs is not None
     if not theirs.is_member(now):
         raise PersonNotFound
-    if theirs.role == "owner" or role == "owner":
-        raise RankTooLow
     if theirs.role == role:
         return
-    row = await store.membership(tx, room_id, user_id)
-    assert row is not None
-    row.role = role
+    if theirs.role == "owner":
+        raise RankTooLow
+    roles: dict[UUID, RoleName] = {user_id: role}
+    if role == "owner":
+        roles[await store.owner(tx, room_id)] = "moderator"
+    changes = []
+    for member_id, new_role in roles.items():
+        row = await store.membership(tx, room_id, member_id)
+        assert row is not None
+        row.role = new_role
+        data = {"user_id": str(member_id), "role": new_role}
+        changes.append(Change(type="member.role", data=data))
     await tx.flush()
-    change = Change(type="member.role", data={"user_id": str(user_id), "role": role})
-    await record_one(tx, recording, room_id, change, narrows=True)
+    await record(tx, recording, room_id, changes, narrows=True)
 
 
 async def remove_member(
@@ -276,7 +298,8 @@ async def read_events(
     return await missed(tx, room_id, after_seq=after_seq, limit=limit), position
 
 
-async def _admit(tx: AsyncSession, recording: Recording, room_id: UUID, user_id: UUID) -> None:
+async def admit(tx: AsyncSession, recording: Recording, room_id: UUID, user_id: UUID) -> None:
+    """Make somebody a member of a locked room."""
     now = recording.now()
     row = await store.membership(tx, room_id, user_id)
     if row is None:

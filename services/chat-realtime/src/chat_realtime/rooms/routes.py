@@ -16,12 +16,18 @@ from seda_identity import Policy, Principal
 from chat_realtime.log.domain import SEQ_MAX
 from chat_realtime.log.operations import Recording
 from chat_realtime.rooms import operations
-from chat_realtime.rooms.domain import DESCRIPTION_LENGTH_MAX, NAME_LENGTH_MAX, RoleName
+from chat_realtime.rooms.domain import (
+    DESCRIPTION_LENGTH_MAX,
+    NAME_LENGTH_MAX,
+    SLOW_MODE_SECONDS_MAX,
+    RoleName,
+)
 from chat_realtime.rooms.store import ListedMember, ListedRoom, listed_rooms
 from chat_realtime.tables import MembershipRow, RoomRow
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH_MAX)]
 Description = Annotated[str, Meta(max_length=DESCRIPTION_LENGTH_MAX)]
+SlowModeSeconds = Annotated[int, Meta(ge=0, le=SLOW_MODE_SECONDS_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 EventsLimit = Annotated[int, QueryParameter(ge=1, le=500)]
 Seq = Annotated[int, QueryParameter(ge=0, le=SEQ_MAX)]
@@ -40,6 +46,9 @@ class RoomChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     name: Name | None = None
     description: Description | None = None
     archived: bool | None = None
+    locked: bool | None = None
+    """Only moderators speak."""
+    slow_mode_seconds: SlowModeSeconds | None = None
 
 
 class NewMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +74,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     is_private: bool
     archived: bool
+    locked: bool
+    slow_mode_seconds: int
     created_by: UUID
     created_at: datetime
     ep: str
@@ -161,6 +172,8 @@ class RoomRoutes(Controller):
                 name=data.name,
                 description=data.description,
                 archived=data.archived,
+                locked=data.locked,
+                slow_mode_seconds=data.slow_mode_seconds,
             )
         return await self._read(db, recording, principal, room_id)
 
@@ -279,6 +292,8 @@ def _room(room: RoomRow, membership: MembershipRow | None) -> Room:
         description=room.description,
         is_private=room.is_private,
         archived=room.archived,
+        locked=room.locked,
+        slow_mode_seconds=room.slow_mode_seconds,
         created_by=room.created_by,
         created_at=room.created_at,
         ep=room.epoch,

@@ -37,8 +37,9 @@ _LOCK_ROOMS = text(
 
 _LISTED = text(
     """
-    SELECT room.id, room.name, room.description, room.is_private, room.archived, room.created_by,
-           room.created_at, room.last_seq, room.epoch, membership.role, membership.read_seq
+    SELECT room.id, room.name, room.description, room.is_private, room.archived, room.locked,
+           room.slow_mode_seconds, room.created_by, room.created_at, room.last_seq, room.epoch,
+           membership.role, membership.read_seq
     FROM chat.room
     LEFT JOIN chat.membership
         ON membership.room_id = room.id AND membership.user_id = :user_id
@@ -90,6 +91,8 @@ class ListedRoom(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     is_private: bool
     archived: bool
+    locked: bool
+    slow_mode_seconds: int
     created_by: UUID
     created_at: datetime
     last_seq: int
@@ -157,6 +160,13 @@ async def standings(
 
 async def membership(tx: AsyncSession, room_id: UUID, user_id: UUID) -> MembershipRow | None:
     return await tx.get(MembershipRow, (room_id, user_id))
+
+
+async def owner(tx: AsyncSession, room_id: UUID) -> UUID:
+    query = select(MembershipRow.user_id).where(
+        col(MembershipRow.room_id) == room_id, col(MembershipRow.role) == "owner"
+    )
+    return (await tx.scalars(query)).one()
 
 
 async def move_read_mark(

@@ -1,7 +1,7 @@
 """Slow mode, lock, mentions, mutes everywhere, invites, reports, blocks.
 
 Additive with defaults: the running release goes on without them. A moderation action may now be of
-no room, which the running release never writes.
+no room or of no person, which the running release never writes.
 """
 
 import sqlalchemy as sa
@@ -31,7 +31,9 @@ def upgrade() -> None:
         "slow_mode_seconds_range", "room", "slow_mode_seconds BETWEEN 0 AND 21600", schema=SCHEMA
     )
     op.add_column("membership", sa.Column("last_sent_at", MOMENT), schema=SCHEMA)
-    op.alter_column("moderation_action", "room_id", nullable=True, schema=SCHEMA)
+    for column in ("room_id", "user_id"):
+        op.alter_column("moderation_action", column, nullable=True, schema=SCHEMA)
+    op.add_column("moderation_action", sa.Column("seconds", sa.Integer), schema=SCHEMA)
     op.create_index(
         "ix_person_handle",
         "person",
@@ -50,11 +52,20 @@ def downgrade() -> None:
     for table in ("block", "report", "invite", "global_mute", "mention"):
         op.drop_table(table, schema=SCHEMA)
     op.drop_index("ix_person_handle", "person", schema=SCHEMA)
-    op.execute("DELETE FROM chat.moderation_action WHERE room_id IS NULL")
-    op.alter_column("moderation_action", "room_id", nullable=False, schema=SCHEMA)
+    _forget_actions_of_no_room_or_person()
+    op.drop_column("moderation_action", "seconds", schema=SCHEMA)
+    for column in ("room_id", "user_id"):
+        op.alter_column("moderation_action", column, nullable=False, schema=SCHEMA)
     op.drop_column("membership", "last_sent_at", schema=SCHEMA)
     op.drop_column("room", "slow_mode_seconds", schema=SCHEMA)
     op.drop_column("room", "locked", schema=SCHEMA)
+
+
+def _forget_actions_of_no_room_or_person() -> None:
+    """The earlier release cannot keep them; its trigger lets nothing be deleted."""
+    op.execute("ALTER TABLE chat.moderation_action DISABLE TRIGGER USER")
+    op.execute("DELETE FROM chat.moderation_action WHERE room_id IS NULL OR user_id IS NULL")
+    op.execute("ALTER TABLE chat.moderation_action ENABLE TRIGGER USER")
 
 
 def _create_mention() -> None:

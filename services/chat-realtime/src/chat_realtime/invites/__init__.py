@@ -1,0 +1,1 @@
+"""Ways into a room that somebody inside has opened."""

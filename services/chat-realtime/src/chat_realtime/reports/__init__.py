@@ -1,0 +1,1 @@
+"""What people want moderators to look at."""
