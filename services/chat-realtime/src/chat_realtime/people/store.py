@@ -16,13 +16,13 @@ from chat_realtime.tables import BlockRow
 
 # A person may have several artist profiles: the verified one is shown, else the first made.
 CARD_SQL = """
-    jsonb_build_object(
+    json_build_object(
         'user_id', asked.user_id,
         'handle', person.handle,
         'display_name', person.display_name,
         'avatar_url', person.avatar_url,
         'artist', (
-            SELECT jsonb_build_object(
+            SELECT json_build_object(
                 'artist_id', artist.artist_id,
                 'artist_name', artist.artist_name,
                 'verified', artist.verified)
