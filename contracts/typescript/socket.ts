@@ -568,8 +568,8 @@ export interface Close {
   readonly delay_ms: number;
 }
 
-/** What a close code asks of a client. The range decides about those that are not here:
- * 4500 to 4999 are final. */
+/** What a close code asks of a client. The range decides about those that are
+ * not here: 4500 to 4999 are final. */
 export const CLOSES: Readonly<Record<number, Close>> = {
   1000: { meaning: "the client ended it", reaction: "stop", delay_ms: 0 },
   1001: { meaning: "the client, or its page, went away", reaction: "resume", delay_ms: 0 },

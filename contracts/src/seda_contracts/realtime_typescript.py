@@ -49,8 +49,8 @@ def module() -> str:
             ),
             CLOSE,
             block(
-                "/** What a close code asks of a client. The range decides about those that are not "
-                "here:\n * 4500 to 4999 are final. */\n"
+                "/** What a close code asks of a client. The range decides about those that are\n"
+                " * not here: 4500 to 4999 are final. */\n"
                 "export const CLOSES: Readonly<Record<number, Close>> =",
                 [f"{code}: {_value(close)}," for code, close in CLOSES.items()],
             ).rstrip()
