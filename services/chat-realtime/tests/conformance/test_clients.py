@@ -338,6 +338,10 @@ class Stage:
     async def expect_tickets(self, count: int) -> None:
         assert self.gateway.given == count
 
+    async def expect_snapshots_asked(self, count: int) -> None:
+        asked = [report for report in self.driver.reports if report["saw"] == "snapshot_needed"]
+        assert len(asked) == count
+
     async def expect_refused_tickets(self, count: int) -> None:
         await eventually(lambda: self.gateway.refused >= count, timeout_seconds=WAIT_SECONDS_MAX)
 
