@@ -68,6 +68,15 @@ export interface Artwork {
   readonly height_pixels?: number | null;
 }
 
+/** Somebody wants to hear nothing of somebody, or wants to again. The other never learns of it. The version only rises for the two, so an older word is dropped. */
+export interface BlockChanged {
+  readonly user_id: Uuid;
+  readonly blocked_id: Uuid;
+  readonly is_blocked: boolean;
+  readonly version: number;
+  readonly changed_at: Timestamp;
+}
+
 export interface CardAttached {
   readonly room_id: Uuid;
   readonly message_id: Uuid;
@@ -358,6 +367,7 @@ export interface DataOf {
   "auth.role.changed.v1": RoleChanged;
   "user.profile.created.v1": UserProfileCreated;
   "user.profile.updated.v1": UserProfileUpdated;
+  "user.block.changed.v1": BlockChanged;
   "user.v1": UserState;
   "artist.profile.created.v1": ArtistProfileCreated;
   "artist.profile.updated.v1": ArtistProfileUpdated;
@@ -400,6 +410,7 @@ export const SUBJECTS = {
   "auth.role.changed.v1": "seda.evt.auth.role.changed.v1.*",
   "user.profile.created.v1": "seda.evt.user.profile.created.v1.*",
   "user.profile.updated.v1": "seda.evt.user.profile.updated.v1.*",
+  "user.block.changed.v1": "seda.evt.user.block.changed.v1.*",
   "user.v1": "seda.state.user.v1.*",
   "artist.profile.created.v1": "seda.evt.artist.profile.created.v1.*",
   "artist.profile.updated.v1": "seda.evt.artist.profile.updated.v1.*",

@@ -78,6 +78,7 @@ def test_everything_the_registry_promises_is_consumed() -> None:
         "chat-realtime.cards",
         "chat-realtime.people",
         "chat-realtime.sessions",
+        "chat-realtime.blocks",
     }
     assert consumers.__doc__
 
