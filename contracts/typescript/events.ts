@@ -22,6 +22,22 @@ export interface AccountRegistered {
   readonly display_name?: string | null;
 }
 
+export interface AccountRestored {
+  readonly user_id: Uuid;
+  readonly restored_by: Uuid;
+  readonly restored_at: Timestamp;
+  readonly perm_version: number;
+}
+
+/** Nobody acts as this person until `until`, or until it is restored. Why stays with the owner. */
+export interface AccountSuspended {
+  readonly user_id: Uuid;
+  readonly suspended_by: Uuid;
+  readonly suspended_at: Timestamp;
+  readonly perm_version: number;
+  readonly until?: Timestamp | null;
+}
+
 export interface ArtistName {
   readonly name: string;
   readonly url?: string | null;
@@ -365,6 +381,8 @@ export interface DataOf {
   "auth.account.registered.v1": AccountRegistered;
   "auth.session.revoked.v1": SessionRevoked;
   "auth.role.changed.v1": RoleChanged;
+  "auth.account.suspended.v1": AccountSuspended;
+  "auth.account.restored.v1": AccountRestored;
   "user.profile.created.v1": UserProfileCreated;
   "user.profile.updated.v1": UserProfileUpdated;
   "user.block.changed.v1": BlockChanged;
@@ -408,6 +426,8 @@ export const SUBJECTS = {
   "auth.account.registered.v1": "seda.evt.auth.account.registered.v1.*",
   "auth.session.revoked.v1": "seda.evt.auth.session.revoked.v1.*",
   "auth.role.changed.v1": "seda.evt.auth.role.changed.v1.*",
+  "auth.account.suspended.v1": "seda.evt.auth.account.suspended.v1.*",
+  "auth.account.restored.v1": "seda.evt.auth.account.restored.v1.*",
   "user.profile.created.v1": "seda.evt.user.profile.created.v1.*",
   "user.profile.updated.v1": "seda.evt.user.profile.updated.v1.*",
   "user.block.changed.v1": "seda.evt.user.block.changed.v1.*",

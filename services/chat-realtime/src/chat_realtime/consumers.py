@@ -1,12 +1,17 @@
 """Facts of other services that change chat: cards of links, cards of people, ended sessions,
-roles.
+roles, suspended accounts.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from seda_contracts.events.artist import ArtistState
-from seda_contracts.events.auth import RoleChanged, SessionRevoked
+from seda_contracts.events.auth import (
+    AccountRestored,
+    AccountSuspended,
+    RoleChanged,
+    SessionRevoked,
+)
 from seda_contracts.events.unfurl import LinkUnresolvable, TrackResolved
 from seda_contracts.events.user import BlockChanged, UserState
 from seda_db import Database
@@ -73,6 +78,21 @@ async def on_role_changed(
         await live.change_role(tx, recording.signals, event, now=recording.now())
 
 
+async def on_account_suspended(
+    event: AccountSuspended, _: Delivery, *, db: Database, recording: Recording
+) -> None:
+    """No inbox: the version decides, and telling the sockets again is harmless."""
+    async with db.begin() as tx:
+        await live.suspend(tx, recording.signals, event, now=recording.now())
+
+
+async def on_account_restored(
+    event: AccountRestored, _: Delivery, *, db: Database, recording: Recording
+) -> None:
+    async with db.begin() as tx:
+        await live.restore(tx, event, now=recording.now())
+
+
 def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...]:
     def with_parts(handler: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         return partial(handler, db=db, recording=recording)
@@ -88,4 +108,6 @@ def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...
         Subscription(BlockChanged, with_parts(on_block_changed), consumer=blocks_of),
         Subscription(SessionRevoked, with_parts(on_session_revoked), consumer=sessions_of),
         Subscription(RoleChanged, with_parts(on_role_changed), consumer=sessions_of),
+        Subscription(AccountSuspended, with_parts(on_account_suspended), consumer=sessions_of),
+        Subscription(AccountRestored, with_parts(on_account_restored), consumer=sessions_of),
     )

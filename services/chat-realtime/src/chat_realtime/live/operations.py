@@ -6,7 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_contracts.events.auth import RoleChanged, SessionRevoked
+from seda_contracts.events.auth import (
+    AccountRestored,
+    AccountSuspended,
+    RoleChanged,
+    SessionRevoked,
+)
 from seda_contracts.live import user_subject
 from seda_contracts.realtime import Hello
 from seda_db import Database
@@ -15,11 +20,12 @@ from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chat_realtime.live import store
+from chat_realtime.live import domain, store
 from chat_realtime.live.domain import (
     RoleChangedNotice,
     SessionEnded,
     SessionRevokedNotice,
+    SuspendedNotice,
     TicketRefused,
 )
 from chat_realtime.signals import Signals
@@ -55,7 +61,9 @@ def make_door(gateway_url: str, *, now: Clock) -> Door:
 
 
 async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
-    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded or KeysUnavailable."""
+    """Raises InvalidToken or TokenExpired, TicketRefused, AccountSuspended, SessionEnded or
+    KeysUnavailable.
+    """
     if hello.ticket is not None:
         claims = await door.tickets.verify(hello.ticket)
     else:
@@ -63,10 +71,7 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
     principal = _principal(claims)
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     async with db.begin() as tx:
-        if await _is_revoked(tx, principal):
-            raise SessionEnded
-        if await _is_outdated(tx, principal):
-            raise InvalidToken("the role has changed since")
+        await check_standing(tx, principal, now=door.now())
         if hello.ticket is not None:
             ticket_id = claims.get("jti")
             if not isinstance(ticket_id, str) or not ticket_id:
@@ -76,6 +81,16 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
     return Admitted(
         principal=principal, expires_at=None if hello.ticket is not None else expires_at
     )
+
+
+async def check_standing(tx: AsyncSession, principal: Principal, *, now: datetime) -> None:
+    """Raises AccountSuspended, SessionEnded or InvalidToken."""
+    if await store.suspended_among(tx, [principal.require_user()], now=now):
+        raise domain.AccountSuspended
+    if await _is_revoked(tx, principal):
+        raise SessionEnded
+    if await _is_outdated(tx, principal):
+        raise InvalidToken("the role has changed since")
 
 
 async def readmit(db: Database, door: Door, principal: Principal, token: str) -> Admitted:
@@ -105,6 +120,36 @@ async def change_role(
     await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
     notice = RoleChangedNotice(user_id=event.user_id, perm_version=event.perm_version)
     signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
+
+
+async def suspend(
+    tx: AsyncSession, signals: Signals, event: AccountSuspended, *, now: datetime
+) -> None:
+    """Close every socket of the person on every process, and open none."""
+    await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
+    if await store.put_suspension(
+        tx,
+        event.user_id,
+        perm_version=event.perm_version,
+        is_suspended=True,
+        until=event.until,
+        now=now,
+    ):
+        notice = SuspendedNotice(user_id=event.user_id, perm_version=event.perm_version)
+        signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
+
+
+async def restore(tx: AsyncSession, event: AccountRestored, *, now: datetime) -> None:
+    """Admit the person again, with tokens made after this."""
+    await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
+    await store.put_suspension(
+        tx,
+        event.user_id,
+        perm_version=event.perm_version,
+        is_suspended=False,
+        until=None,
+        now=now,
+    )
 
 
 async def _is_revoked(tx: AsyncSession, principal: Principal) -> bool:

@@ -24,7 +24,12 @@ from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
-from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
+from chat_realtime.live.domain import (
+    RoleChangedNotice,
+    SessionRevokedNotice,
+    SuspendedNotice,
+    UserNotice,
+)
 from chat_realtime.live.feed import Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
@@ -75,6 +80,8 @@ class LiveSide:
                 self.edge.end_session(user_id, session_id)
             case RoleChangedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_role(user_id, perm_version)
+            case SuspendedNotice(user_id=user_id, perm_version=perm_version):
+                self.edge.end_account(user_id, perm_version)
             case MutedEverywhere(user_id=user_id, until=until):
                 code = "unmuted" if until is None else "muted"
                 self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
@@ -140,7 +147,11 @@ class LiveSide:
         if sessions:
             async with self.db.read() as tx:
                 revoked = await store.revoked_among(tx, list(sessions))
-                perm_versions = await store.perm_versions(tx, self.edge.user_ids())
+                user_ids = self.edge.user_ids()
+                suspended = await store.suspended_among(tx, user_ids, now=self.now())
+                perm_versions = await store.perm_versions(tx, user_ids)
+            for user_id, perm_version in suspended.items():
+                self.edge.end_account(user_id, perm_version)
             for session_id in revoked:
                 self.edge.end_session(sessions[session_id], session_id)
             for user_id, perm_version in perm_versions.items():

@@ -19,6 +19,7 @@ CLOSE_HEARTBEAT_LOST = 4408
 CLOSE_MALFORMED = 4500
 CLOSE_SESSION_REVOKED = 4501
 CLOSE_CONNECTION_LIMIT = 4503
+CLOSE_SUSPENDED = 4504
 
 _decode_frame = msgspec.json.Decoder(realtime.Envelope | list[realtime.Envelope]).decode
 _decode_bodies = {op: msgspec.json.Decoder(body).decode for op, body in realtime.BODIES.items()}

@@ -1,14 +1,22 @@
-"""The SQL of admission: tickets that were used, sessions that ended, roles that changed."""
+"""The SQL of admission: tickets that were used, sessions that ended, roles that changed, people
+who are suspended.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
-from chat_realtime.tables import RevokedSessionRow, RoleChangeRow, UsedTicketRow
+from chat_realtime.tables import (
+    RevokedSessionRow,
+    RoleChangeRow,
+    SuspensionRow,
+    UsedTicketRow,
+)
 
 REVOCATION_KEPT = timedelta(days=1)
 """Longer than any token lives."""
@@ -62,6 +70,49 @@ async def perm_versions(tx: AsyncSession, user_ids: Sequence[UUID]) -> dict[UUID
     return {user_id: version for user_id, version in await tx.execute(query)}
 
 
+async def put_suspension(
+    tx: AsyncSession,
+    user_id: UUID,
+    *,
+    perm_version: int,
+    is_suspended: bool,
+    until: datetime | None,
+    now: datetime,
+) -> bool:
+    """False for what was told late: the highest version says how the account stands."""
+    statement = insert(SuspensionRow).values(
+        user_id=user_id,
+        perm_version=perm_version,
+        is_suspended=is_suspended,
+        until=until,
+        changed_at=now,
+    )
+    new = statement.excluded
+    put = statement.on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={
+            "perm_version": new.perm_version,
+            "is_suspended": new.is_suspended,
+            "until": new.until,
+            "changed_at": new.changed_at,
+        },
+        where=col(SuspensionRow.perm_version) <= new.perm_version,
+    ).returning(col(SuspensionRow.user_id))
+    return await tx.scalar(put) is not None
+
+
+async def suspended_among(
+    tx: AsyncSession, user_ids: Sequence[UUID], *, now: datetime
+) -> dict[UUID, int]:
+    """Who is suspended, and since which version of their rights."""
+    query = select(SuspensionRow.user_id, SuspensionRow.perm_version).where(
+        col(SuspensionRow.user_id).in_(user_ids),
+        col(SuspensionRow.is_suspended),
+        or_(col(SuspensionRow.until).is_(None), col(SuspensionRow.until) > now),
+    )
+    return {user_id: version for user_id, version in await tx.execute(query)}
+
+
 async def forget_expired(tx: AsyncSession, *, now: datetime) -> None:
     """Drop what can no longer be presented anyway."""
     await tx.execute(
@@ -72,4 +123,7 @@ async def forget_expired(tx: AsyncSession, *, now: datetime) -> None:
     )
     await tx.execute(
         delete(RoleChangeRow).where(col(RoleChangeRow.changed_at) < now - REVOCATION_KEPT)
+    )
+    await tx.execute(
+        delete(SuspensionRow).where(col(SuspensionRow.changed_at) < now - REVOCATION_KEPT)
     )

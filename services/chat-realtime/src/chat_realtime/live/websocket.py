@@ -26,7 +26,7 @@ from websockets.frames import CloseCode
 from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
 from chat_realtime.live.commands import Desk, perform
-from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
+from chat_realtime.live.domain import AccountSuspended, RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
@@ -37,6 +37,7 @@ from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
     CLOSE_SESSION_REVOKED,
+    CLOSE_SUSPENDED,
     CLOSE_TOKEN_EXPIRED,
     Close,
     Command,
@@ -198,6 +199,12 @@ class SocketEdge:
             if client.principal is not None and client.principal.perm_version < perm_version:
                 client.connection.close(CLOSE_TOKEN_EXPIRED, "role changed")
 
+    def end_account(self, user_id: UUID, perm_version: int) -> None:
+        """Close every socket that was opened before this person was suspended."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.principal is not None and client.principal.perm_version < perm_version:
+                client.connection.close(CLOSE_SUSPENDED, "account suspended")
+
     def is_here(self, user_id: UUID) -> bool:
         return user_id in self._by_user
 
@@ -316,12 +323,9 @@ class SocketEdge:
         connection = client.connection
         try:
             admitted = await admit(self._desk.db, self._door, hello)
-        except (InvalidToken, TicketRefused, SessionEnded) as error:
+        except (InvalidToken, TicketRefused, SessionEnded, AccountSuspended) as error:
             client.tell(realtime.Refused(command.id, failure_of(error)))
-            ended = isinstance(error, SessionEnded)
-            code = CLOSE_SESSION_REVOKED if ended else CLOSE_TOKEN_EXPIRED
-            expired = "token expired" if isinstance(error, TokenExpired) else "not admitted"
-            connection.close(code, "session revoked" if ended else expired)
+            connection.close(*_close_of(error))
             return
         except KeysUnavailable as error:
             client.tell(realtime.Refused(command.id, failure_of(error)))
@@ -446,6 +450,17 @@ def devices(hub: Hub, room: UUID) -> Iterator[tuple[UUID, DeviceStatus]]:
     for member in hub.audience(room) or ():
         assert isinstance(member, Client)
         yield member.user_id, member.status
+
+
+def _close_of(refusal: Exception) -> tuple[int, str]:
+    match refusal:
+        case AccountSuspended():
+            return CLOSE_SUSPENDED, "account suspended"
+        case SessionEnded():
+            return CLOSE_SESSION_REVOKED, "session revoked"
+        case TokenExpired():
+            return CLOSE_TOKEN_EXPIRED, "token expired"
+    return CLOSE_TOKEN_EXPIRED, "not admitted"
 
 
 def _now_ms() -> int:
