@@ -1,6 +1,7 @@
 """Who may open a socket, for how long, and how it ends."""
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -216,3 +217,30 @@ async def test_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
         async with ann.socket() as socket:
             await socket.connection.send(payload)
             assert await socket.close_code() == code
+
+
+async def test_a_ticket_shown_twice_at_the_same_moment_lets_one_in(
+    chat: "Chat", knock: Any
+) -> None:
+    ann = chat.person()
+    ticket = ann.ticket()
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(knock(chat)) for _ in range(8)]
+        await asyncio.gather(*(socket.say("hello", ticket=ticket) for socket in sockets))
+        answers = await asyncio.gather(*(socket.until(id=1) for socket in sockets))
+    assert sorted(answer.get("op", "refused") for answer in answers) == ["ready", *["refused"] * 7]
+
+
+async def test_a_hello_that_breaks_its_transaction_breaks_no_others(
+    chat: "Chat", knock: Any
+) -> None:
+    people = [chat.person() for _ in range(6)]
+    tickets = [person.ticket() for person in people]
+    tickets[3] = people[3].ticket(jti="no\x00text")
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(knock(chat)) for _ in people]
+        hellos = zip(sockets, tickets, strict=True)
+        await asyncio.gather(*(socket.say("hello", ticket=ticket) for socket, ticket in hellos))
+        answers = await asyncio.gather(*(socket.until(id=1) for socket in sockets))
+        assert [place for place, answer in enumerate(answers) if "err" in answer] == [3]
+        assert await sockets[3].close_code() == 1013

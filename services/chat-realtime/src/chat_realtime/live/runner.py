@@ -25,13 +25,14 @@ from chat_realtime.invites import store as invites_store
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
-from chat_realtime.live.feed import Feeds
+from chat_realtime.live.feed import FeedOptions, Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
-from chat_realtime.live.joining import Hall
+from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
+from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
@@ -167,10 +168,17 @@ async def run_live(
         PresenceOptions(lease_seconds=settings.presence_lease_seconds),
     )
     hub.changed = board.changed
-    feeds = Feeds(hub, bus, db, board, now=recording.now)
+    feeds = Feeds(hub, bus, db, board, _feed_options(settings), now=recording.now)
     edge = SocketEdge(
         _socket_options(settings),
-        Hall(db=db, hub=hub, feeds=feeds, board=board, now=recording.now),
+        Hall(
+            db=db,
+            hub=hub,
+            feeds=feeds,
+            board=board,
+            looks=Together(partial(look, db)),
+            now=recording.now,
+        ),
         Desk(db=db, recording=recording, batcher=batcher),
         door,
     )
@@ -229,6 +237,12 @@ def _listener_options(settings: Settings) -> ListenerOptions:
         stall_seconds_max=settings.stall_seconds_max,
         tick_seconds=settings.socket_tick_seconds,
         reuse_port=settings.socket_reuse_port,
+    )
+
+
+def _feed_options(settings: Settings) -> FeedOptions:
+    return FeedOptions(
+        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
     )
 
 
