@@ -6,9 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import pytest
 from chat_realtime.live import store
 from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_runtime.clock import utc_now
+from seda_testkit.eventually import eventually
+from websockets.exceptions import InvalidStatus
 
 if TYPE_CHECKING:
     from conftest import Chat
@@ -244,3 +247,47 @@ async def test_a_hello_that_breaks_its_transaction_breaks_no_others(
         answers = await asyncio.gather(*(socket.until(id=1) for socket in sockets))
         assert [place for place, answer in enumerate(answers) if "err" in answer] == [3]
         assert await sockets[3].close_code() == 1013
+
+
+async def test_a_hello_of_another_version_is_closed(chat: "Chat", knock: Any) -> None:
+    ann = chat.person()
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=ann.ticket(), v=2)
+        assert await socket.close_code() == 4502
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=ann.ticket(), v=1)
+        await socket.until(op="ready")
+
+
+async def test_who_has_not_said_hello_yet_counts_until_let_in_or_gone(
+    chat: "Chat", start_chat: Any, knock: Any
+) -> None:
+    async with start_chat(hellos_waiting_max=2) as small:
+        edge = small.live.edge
+        async with small.person().socket(), small.person().socket(), small.person().socket():
+            assert not edge.is_busy()
+            async with knock(small) as one, knock(small):
+                await one.until(op="welcome")
+                await eventually(edge.is_busy)
+                with pytest.raises(InvalidStatus) as refusal:
+                    async with knock(small):
+                        pass
+                assert refusal.value.response.status_code == 503
+                assert refusal.value.response.headers["Retry-After"] == "1"
+            await eventually(lambda: not edge.is_busy())
+
+
+async def test_draining_many_spreads_them_and_ends_the_rest_with_a_restart(
+    chat: "Chat", start_chat: Any, knock: Any
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with start_chat(drain_window_seconds=0.5) as leaving:
+            opening = (stack.enter_async_context(leaving.person().socket()) for _ in range(100))
+            sockets = await asyncio.gather(*opening)
+            stranger = await stack.enter_async_context(knock(leaving))
+            await stranger.until(op="welcome")
+        told = [await socket.until(op="drain") for socket in sockets]
+        delays = sorted(frame["in_ms"] for frame in told)
+        assert delays == [5 * place for place in range(100)]
+        assert {await socket.close_code() for socket in sockets} == {4012}
+        assert await stranger.close_code() == 1012

@@ -68,6 +68,7 @@ def _from_problem(problem: Problem, error: BaseException) -> Failure:
         return Failure(code=code, retry="never", msg=problem.title)
     seconds = getattr(error, "retry_after_seconds", None)
     retry_ms = None if seconds is None else int(seconds) * 1000
+    retry_ms = getattr(error, "retry_ms", retry_ms)
     return Failure(code=code, retry=_RETRY.get(code, "never"), msg=problem.title, retry_ms=retry_ms)
 
 

@@ -22,6 +22,7 @@ from seda_runtime.logging import get_logger
 from chat_realtime.attention.domain import AttentionChanged
 from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
+from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
@@ -35,7 +36,7 @@ from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
-from chat_realtime.messages.batcher import Batcher
+from chat_realtime.messages.posting import Posting
 from chat_realtime.moderation.domain import MutedEverywhere
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
@@ -155,7 +156,8 @@ async def run_live(
     bus: Bus,
     db: Database,
     recording: Recording,
-    batcher: Batcher,
+    posting: Posting,
+    gate: Gate,
     door: Door,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
@@ -179,10 +181,11 @@ async def run_live(
             looks=Together(partial(look, db)),
             now=recording.now,
         ),
-        Desk(db=db, recording=recording, batcher=batcher),
+        Desk(db=db, recording=recording, posting=posting, gate=gate),
         door,
     )
     listener = Listener(_listener_options(settings), edge)
+    listener.is_busy = edge.is_busy
     live = LiveSide(
         hub=hub,
         feeds=feeds,
@@ -258,6 +261,7 @@ def _socket_options(settings: Settings) -> SocketOptions:
             commands_burst=settings.commands_burst,
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
+        hellos_waiting_max=settings.hellos_waiting_max,
         trace_sample_ratio=settings.trace_sample_ratio,
         build=settings.version,
     )

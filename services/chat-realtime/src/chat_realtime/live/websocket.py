@@ -63,6 +63,7 @@ _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 class SocketOptions:
     limits: SessionLimits
     sockets_per_user_max: int
+    hellos_waiting_max: int
     trace_sample_ratio: float
     build: str
 
@@ -119,8 +120,13 @@ class SocketEdge:
         self._door = door
         self._knocks: Knocks = Together(partial(judge, desk.db))
         self._by_user: dict[UUID, dict[Client, None]] = {}
+        self._strangers = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+
+    def is_busy(self) -> bool:
+        """As many have opened a socket and are not let in yet as are borne at once."""
+        return self._strangers >= self._options.hellos_waiting_max
 
     def clients(self) -> list[Client]:
         return [client for clients in self._by_user.values() for client in clients]
@@ -131,6 +137,7 @@ class SocketEdge:
         limits = self._options.limits
         client = Client(connection, Session(limits, now=self._loop.time()))
         connection.client = client
+        self._strangers += 1
         client.tell(
             realtime.Welcome(
                 hb_ms=int(limits.heartbeat_seconds * 1000),
@@ -168,7 +175,9 @@ class SocketEdge:
         client.queue.clear()
         for room in self._hall.hub.drop(client):
             self._hall.feeds.unfollow(room)
-        if client.principal is not None:
+        if client.principal is None:
+            self._strangers -= 1
+        else:
             theirs = self._by_user.get(client.user_id, {})
             if theirs.pop(client, 0) is None:
                 _sockets.add(-1)
@@ -340,6 +349,7 @@ class SocketEdge:
             return
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
+        self._strangers -= 1
         self._register(client)
         joinings = await self._begin_all(client, hello.resume.rooms)
         faults = [each for each in joinings.values() if isinstance(each, BaseException)]
@@ -434,10 +444,11 @@ class SocketEdge:
         assert command.room is not None
         if command.room not in self._hall.hub.rooms_of(client):
             raise NotMember
-        frame = realtime.EphemeralFrame(
-            room=command.room, t="typing", d={"user_id": client.user_id}
-        )
-        self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
+        if self._desk.gate.take_typing(command.room):
+            frame = realtime.EphemeralFrame(
+                room=command.room, t="typing", d={"user_id": client.user_id}
+            )
+            self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
         client.tell(realtime.Accepted(command.id, {}))
 
     def _set_presence(self, client: Client, command: Command, status: DeviceStatus) -> None:
