@@ -36,6 +36,15 @@ class RoomGone(Exception):
         return "There is no such room."
 
 
+class TooManyComing(Exception):
+    """More sockets ask to be let in than this process can look up soon."""
+
+    retry_after_seconds = 1
+
+    def __str__(self) -> str:
+        return "Too many sockets are coming in right now."
+
+
 class SessionRevokedNotice(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_revoked"
 ):

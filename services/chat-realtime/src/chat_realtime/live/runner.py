@@ -22,6 +22,7 @@ from seda_runtime.logging import get_logger
 from chat_realtime.attention.domain import AttentionChanged
 from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
+from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.domain import (
@@ -30,16 +31,17 @@ from chat_realtime.live.domain import (
     SuspendedNotice,
     UserNotice,
 )
-from chat_realtime.live.feed import Feeds
+from chat_realtime.live.feed import FeedOptions, Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
-from chat_realtime.live.joining import Hall
+from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
+from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
-from chat_realtime.messages.batcher import Batcher
+from chat_realtime.messages.posting import Posting
 from chat_realtime.moderation.domain import MutedEverywhere
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
@@ -165,7 +167,8 @@ async def run_live(
     bus: Bus,
     db: Database,
     recording: Recording,
-    batcher: Batcher,
+    posting: Posting,
+    gate: Gate,
     door: Door,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
@@ -178,14 +181,22 @@ async def run_live(
         PresenceOptions(lease_seconds=settings.presence_lease_seconds),
     )
     hub.changed = board.changed
-    feeds = Feeds(hub, bus, db, board, now=recording.now)
+    feeds = Feeds(hub, bus, db, board, _feed_options(settings), now=recording.now)
     edge = SocketEdge(
         _socket_options(settings),
-        Hall(db=db, hub=hub, feeds=feeds, board=board, now=recording.now),
-        Desk(db=db, recording=recording, batcher=batcher),
+        Hall(
+            db=db,
+            hub=hub,
+            feeds=feeds,
+            board=board,
+            looks=Together(partial(look, db)),
+            now=recording.now,
+        ),
+        Desk(db=db, recording=recording, posting=posting, gate=gate),
         door,
     )
     listener = Listener(_listener_options(settings), edge)
+    listener.is_busy = edge.is_busy
     live = LiveSide(
         hub=hub,
         feeds=feeds,
@@ -243,6 +254,12 @@ def _listener_options(settings: Settings) -> ListenerOptions:
     )
 
 
+def _feed_options(settings: Settings) -> FeedOptions:
+    return FeedOptions(
+        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
+    )
+
+
 def _socket_options(settings: Settings) -> SocketOptions:
     return SocketOptions(
         limits=SessionLimits(
@@ -255,6 +272,7 @@ def _socket_options(settings: Settings) -> SocketOptions:
             commands_burst=settings.commands_burst,
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
+        hellos_waiting_max=settings.hellos_waiting_max,
         trace_sample_ratio=settings.trace_sample_ratio,
         build=settings.version,
     )
