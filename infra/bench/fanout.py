@@ -102,6 +102,8 @@ async def delivering(ours: Seda, *, passes: int) -> tuple[Rounds, Rounds]:
                 row.setdefault("p99 ms", []).append(result.p99_ms)
                 row.setdefault("missing", []).append(result.missing)
                 row.setdefault("CPU %", []).append(100 * cpu / result.seconds)
+                load_percent = 100 * result.cpu_seconds / result.seconds
+                row.setdefault("CPU % of the load", []).append(load_percent)
     # Numbers that were only published are not in the database, so sends have a room of their own.
     async with load(await ours.room(MEMBERS), MEMBERS) as crowd:
         for _ in range(passes):
@@ -166,9 +168,7 @@ async def stalling(ours: Seda) -> dict[str, float]:
         await crowd.ask(f"stall {STALLED}")
         before = peak = ours.rss_kib
         seconds = STALLED_MB * 1e6 / STALLED_LETTERS / STALLED_PER_SECOND
-        passing = asyncio.create_task(
-            crowd.measure("offer", "feed", STALLED_PER_SECOND, seconds)
-        )
+        passing = asyncio.create_task(crowd.measure("offer", "feed", STALLED_PER_SECOND, seconds))
         while not passing.done():
             await asyncio.wait({passing}, timeout=0.1)
             peak = max(peak, ours.rss_kib)

@@ -34,7 +34,9 @@ PROGRAMS = ROOT / ".tools/bench-programs"
 SERVER_CORE, LOAD_CORE = 0, 1
 START_SECONDS_MAX = 150
 MEASURE_SECONDS_MAX = 60
-TEXT = "%M and about as many more letters as people write into one message of a chat room about music"
+TEXT = (
+    "%M and about as many more letters as people write into one message of a chat room about music"
+)
 PLAIN = '{"room":"lobby","text":"' + TEXT + '"}'
 ENGINE = '42["message",' + PLAIN + "]"
 ENGINE_STEPS = "0{\t40\t40{"
@@ -61,6 +63,8 @@ class Result(msgspec.Struct):
     seconds: float
     p50_ms: float
     p99_ms: float
+    cpu_seconds: float
+    """Of the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ async def load(crowd: Crowd, members: int) -> AsyncIterator[Load]:
             assert process.stdout is not None
             async with asyncio.timeout(START_SECONDS_MAX):
                 if not await process.stdout.readline():
-                    raise SystemExit("fanout: not every member came in; what the load said is above")
+                    raise SystemExit(
+                        "fanout: not every member came in; what the load said is above"
+                    )
             yield Load(process)
         finally:
             await end(process)
