@@ -1,8 +1,8 @@
 """Measure the fan-out of the socket: deliveries per second of the server's processor.
 
 One room of a thousand. The chat service runs as in production, with rights, numbers, metrics and
-deadlines; Socket.IO, a NestJS gateway, `ws`, `websockets.broadcast()` and two C programs do the bare
-work beside it. One load in C serves all. Passes alternate, ratios are of one pass.
+deadlines; Socket.IO, a NestJS gateway, `ws`, `websockets.broadcast()` and two C programs do the
+bare work beside it. One load in C serves all. Passes alternate, ratios are of one pass.
 
 Usage: python infra/bench/fanout.py [--json FILE] [--quick]
 """
@@ -40,6 +40,7 @@ WARM_UP_SECONDS = 0.2
 OFFERED_PER_SECOND = 300
 OFFERED_SECONDS = 2.0
 IDLE_MEMBERS = 5000
+IDLE_PER_ROOM = 100
 STALLED, HEALTHY = 5, 55
 STALLED_MB = 40
 STALLED_LETTERS = 2500
@@ -150,7 +151,8 @@ async def idle(*behind: object) -> dict[str, float]:
     grown: dict[str, float] = {}
     async with seda(*behind) as ours:  # type: ignore[arg-type]
         before = ours.rss_kib
-        async with load(await ours.room(IDLE_MEMBERS), IDLE_MEMBERS):
+        crowd = await ours.rooms(IDLE_MEMBERS, per_room=IDLE_PER_ROOM)
+        async with load(crowd, IDLE_MEMBERS):
             grown[ours.name] = (ours.rss_kib - before) / IDLE_MEMBERS
     for name, command in peer_commands().items():
         async with peer(name, command) as server:

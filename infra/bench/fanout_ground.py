@@ -9,7 +9,7 @@ import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -185,6 +185,12 @@ class Seda(Peer):
             ),
         )
 
+    async def rooms(self, members: int, *, per_room: int) -> Crowd:
+        """The members spread over rooms; nothing is published there."""
+        crowds = [await self.room(per_room) for _ in range(members // per_room)]
+        steps = [line for crowd in crowds for line in crowd.steps]
+        return replace(crowds[0], steps=steps, feed=())
+
     async def _position(self, room: UUID) -> tuple[str, int, int]:
         admin = await asyncpg.connect(self.database.admin_url)
         try:
@@ -209,7 +215,7 @@ def _command(op: str, body: dict[str, Any], room: UUID | None = None) -> str:
 
 def _event(room: UUID, epoch: str, acl: int, author: UUID, text: str) -> str:
     """What the process that committed a message would publish."""
-    data = {
+    data: dict[str, Any] = {
         "id": str(uuid7()),
         "author_id": str(author),
         "type": "TEXT",

@@ -1,4 +1,4 @@
-"""permessage-deflate: agreed on only when it is switched on, each message by itself, and bounded."""
+"""permessage-deflate: agreed on only when switched on, each message by itself, and bounded."""
 
 import asyncio
 import struct
