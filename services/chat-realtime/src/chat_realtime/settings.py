@@ -13,6 +13,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     """Where the socket listens; the HTTP host when absent."""
     socket_port: Port = 3014
     socket_reuse_port: bool = False
+    """Whether other processes may listen on the same port; the kernel spreads the clients."""
+    socket_deflate: bool = False
+    """Whether messages go compressed to clients that offer permessage-deflate."""
     socket_origins: tuple[str, ...] = ("http://localhost:3000",)
     sockets_per_user_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
     rooms_per_socket_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100

@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 
 from seda_contracts import realtime
 from websockets.exceptions import NegotiationError
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
@@ -34,6 +35,10 @@ KERNEL_SEND_BUFFER_BYTES = 64 * 1024
 """Without it the kernel hides a stalled reader for about 4 MB."""
 OTHER_VERSIONS = "seda."
 _LINGER_RESET = struct.pack("ii", 1, 0)
+# Without contexts a compressed frame serves everyone, and no connection keeps a window.
+_EXTENSIONS = [
+    ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,8 @@ class ListenerOptions:
     """How long a full write buffer is borne before the socket is closed."""
     close_timeout_seconds: float = 1
     tick_seconds: float = 1
+    deflate: bool = False
+    """Whether permessage-deflate is agreed on with who offers it, each message by itself."""
     reuse_port: bool = False
 
 
@@ -112,6 +119,7 @@ class Connection(asyncio.Protocol):
             subprotocols=[Subprotocol(realtime.SUBPROTOCOL)],
             select_subprotocol=_select_subprotocol,
             max_size=options.frame_bytes_max,
+            extensions=_EXTENSIONS if options.deflate else None,
         )
         self._message = bytearray()
         """The fragments so far, of a message that has more to come."""
@@ -185,6 +193,11 @@ class Connection(asyncio.Protocol):
     def is_stalled(self) -> bool:
         """The client does not read: what may be left out is."""
         return self._paused_at is not None
+
+    @property
+    def deflates(self) -> bool:
+        """Whether compressed frames may be written."""
+        return bool(self._protocol.extensions)
 
     def send(self, payload: bytes) -> None:
         if self.is_open:

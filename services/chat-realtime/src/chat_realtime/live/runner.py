@@ -172,7 +172,8 @@ async def run_live(
     door: Door,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
-    hub = Hub(asyncio.get_running_loop().call_soon)
+    loop = asyncio.get_running_loop()
+    hub = Hub(loop.call_soon, loop.call_later)
     board = Board(
         bus,
         recording.signals,
@@ -250,6 +251,7 @@ def _listener_options(settings: Settings) -> ListenerOptions:
         frame_bytes_max=settings.frame_bytes_max,
         stall_seconds_max=settings.stall_seconds_max,
         tick_seconds=settings.socket_tick_seconds,
+        deflate=settings.socket_deflate,
         reuse_port=settings.socket_reuse_port,
     )
 

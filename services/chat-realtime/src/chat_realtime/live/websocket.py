@@ -74,6 +74,7 @@ class Client:
 
     __slots__ = (
         "connection",
+        "deflates",
         "expires_at",
         "id",
         "principal",
@@ -90,6 +91,7 @@ class Client:
         self.connection = connection
         self.session = session
         self.write: Callable[[bytes], None] = connection.write
+        self.deflates = connection.deflates
         self.principal: Principal | None = None
         self.expires_at: datetime | None = None
         self.warned_of_expiry = False
