@@ -78,6 +78,7 @@ bench: setup ## measure the product beside floors and peers: main flow, events, 
 	@$(BIN)/python infra/bench/sends.py
 	@$(BIN)/python infra/bench/history.py
 	@$(BIN)/python infra/bench/fanout.py
+	@$(BIN)/python infra/bench/latencies.py
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations
