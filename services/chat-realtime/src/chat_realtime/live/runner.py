@@ -25,7 +25,15 @@ from chat_realtime.invites import store as invites_store
 from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
-from chat_realtime.live.domain import RoleChangedNotice, SessionRevokedNotice, UserNotice
+from chat_realtime.live.crowd import Crowd
+from chat_realtime.live.domain import (
+    RoleChangedNotice,
+    SessionRevokedNotice,
+    SocketsAsked,
+    SocketsHere,
+    SocketsSurplus,
+    UserNotice,
+)
 from chat_realtime.live.feed import FeedOptions, Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
@@ -58,6 +66,7 @@ class LiveSide:
     edge: SocketEdge
     listener: Listener
     board: Board
+    crowd: Crowd
     db: Database
     now: Clock
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -77,6 +86,8 @@ class LiveSide:
                 self.edge.end_session(user_id, session_id)
             case RoleChangedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_role(user_id, perm_version)
+            case SocketsAsked() | SocketsHere() | SocketsSurplus():
+                self.crowd.hear(notice)
             case MutedEverywhere(user_id=user_id, until=until):
                 code = "unmuted" if until is None else "muted"
                 self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
@@ -186,12 +197,20 @@ async def run_live(
     )
     listener = Listener(_listener_options(settings), edge)
     listener.is_busy = edge.is_busy
+    crowd = Crowd(
+        recording.signals,
+        edge.socket_ids,
+        edge.end_sockets,
+        sockets_max=settings.sockets_per_user_max,
+    )
+    edge.came = crowd.opened
     live = LiveSide(
         hub=hub,
         feeds=feeds,
         edge=edge,
         listener=listener,
         board=board,
+        crowd=crowd,
         db=db,
         now=recording.now,
     )
