@@ -25,9 +25,13 @@ from chat_realtime.invites import store as invites_store
 from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
+from chat_realtime.live.crowd import Crowd
 from chat_realtime.live.domain import (
     RoleChangedNotice,
     SessionRevokedNotice,
+    SocketsAsked,
+    SocketsHere,
+    SocketsSurplus,
     SuspendedNotice,
     UserNotice,
 )
@@ -63,6 +67,7 @@ class LiveSide:
     edge: SocketEdge
     listener: Listener
     board: Board
+    crowd: Crowd
     db: Database
     now: Clock
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -84,6 +89,8 @@ class LiveSide:
                 self.edge.end_role(user_id, perm_version)
             case SuspendedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_account(user_id, perm_version)
+            case SocketsAsked() | SocketsHere() | SocketsSurplus():
+                self.crowd.hear(notice)
             case MutedEverywhere(user_id=user_id, until=until):
                 code = "unmuted" if until is None else "muted"
                 self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
@@ -198,12 +205,20 @@ async def run_live(
     )
     listener = Listener(_listener_options(settings), edge)
     listener.is_busy = edge.is_busy
+    crowd = Crowd(
+        recording.signals,
+        edge.socket_ids,
+        edge.end_sockets,
+        sockets_max=settings.sockets_per_user_max,
+    )
+    edge.came = crowd.opened
     live = LiveSide(
         hub=hub,
         feeds=feeds,
         edge=edge,
         listener=listener,
         board=board,
+        crowd=crowd,
         db=db,
         now=recording.now,
     )

@@ -7,7 +7,7 @@ not awaited here is done by the hub and the feeds.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -55,6 +55,7 @@ QUEUE_HIGH = 32
 QUEUE_LOW = 8
 COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
+TOO_MANY = "too many sockets; this was the oldest"
 NOT_THEIRS = (RoomGone, RoomNotFound, NotMember, Banned)
 """A room that somebody who comes back may not hear; anything else says that nobody could ask."""
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
@@ -121,6 +122,8 @@ class SocketEdge:
         self._hall = hall
         self._desk = desk
         self._door = door
+        self.came: Callable[[UUID], None] = lambda _: None
+        """Told whose socket was let in."""
         self._knocks: Knocks = Together(partial(judge, desk.db, door))
         self._by_user: dict[UUID, dict[Client, None]] = {}
         self._strangers = 0
@@ -242,6 +245,16 @@ class SocketEdge:
         for client in list(self._by_user.get(user_id, ())):
             if not client.connection.is_stalled:
                 client.tell(frame)
+
+    def socket_ids(self, user_id: UUID) -> list[UUID]:
+        """In the order in which they were opened."""
+        return [client.id for client in self._by_user.get(user_id, ())]
+
+    def end_sockets(self, user_id: UUID, ids: Collection[UUID]) -> None:
+        """Close those that are above what one person may have."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.id in ids:
+                client.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
 
     def user_ids(self) -> list[UUID]:
         """Everyone connected here."""
@@ -475,12 +488,13 @@ class SocketEdge:
         theirs = self._by_user.setdefault(client.user_id, {})
         while len(theirs) >= self._options.sockets_per_user_max:
             oldest = next(iter(theirs))
-            oldest.connection.close(CLOSE_CONNECTION_LIMIT, "too many sockets; this was the oldest")
+            oldest.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
             if theirs.pop(oldest, 0) is None:
                 _sockets.add(-1)
         theirs = self._by_user.setdefault(client.user_id, theirs)
         theirs[client] = None
         _sockets.add(1)
+        self.came(client.user_id)
 
     def _watch_expiry(self, client: Client, expires_at: datetime) -> None:
         left_seconds = (expires_at - self._door.now()).total_seconds()
