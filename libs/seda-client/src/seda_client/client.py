@@ -118,6 +118,11 @@ class Client:
         """Add it to this machine's clock to have the server's; None before the first heartbeat."""
         return self._core.clock_offset_ms
 
+    @property
+    def is_connected(self) -> bool:
+        """False from the loss of a connection to the next `Connected`."""
+        return self._socket is not None and self._ready.is_set()
+
     def cursor(self, room: UUID) -> Cursor | None:
         """The last event that was handed on: keep it to resume in another process."""
         known = self._core.rooms.get(room)
