@@ -22,6 +22,22 @@ export interface AccountRegistered {
   readonly display_name?: string | null;
 }
 
+export interface AccountRestored {
+  readonly user_id: Uuid;
+  readonly restored_by: Uuid;
+  readonly restored_at: Timestamp;
+  readonly perm_version: number;
+}
+
+/** Nobody acts as this person until `until`, or until it is restored. Why stays with the owner. */
+export interface AccountSuspended {
+  readonly user_id: Uuid;
+  readonly suspended_by: Uuid;
+  readonly suspended_at: Timestamp;
+  readonly perm_version: number;
+  readonly until?: Timestamp | null;
+}
+
 export interface ArtistName {
   readonly name: string;
   readonly url?: string | null;
@@ -66,6 +82,15 @@ export interface Artwork {
   readonly url: string;
   readonly width_pixels?: number | null;
   readonly height_pixels?: number | null;
+}
+
+/** Somebody wants to hear nothing of somebody, or wants to again. The other never learns of it. The version only rises for the two, so an older word is dropped. */
+export interface BlockChanged {
+  readonly user_id: Uuid;
+  readonly blocked_id: Uuid;
+  readonly is_blocked: boolean;
+  readonly version: number;
+  readonly changed_at: Timestamp;
 }
 
 export interface CardAttached {
@@ -356,8 +381,11 @@ export interface DataOf {
   "auth.account.registered.v1": AccountRegistered;
   "auth.session.revoked.v1": SessionRevoked;
   "auth.role.changed.v1": RoleChanged;
+  "auth.account.suspended.v1": AccountSuspended;
+  "auth.account.restored.v1": AccountRestored;
   "user.profile.created.v1": UserProfileCreated;
   "user.profile.updated.v1": UserProfileUpdated;
+  "user.block.changed.v1": BlockChanged;
   "user.v1": UserState;
   "artist.profile.created.v1": ArtistProfileCreated;
   "artist.profile.updated.v1": ArtistProfileUpdated;
@@ -398,8 +426,11 @@ export const SUBJECTS = {
   "auth.account.registered.v1": "seda.evt.auth.account.registered.v1.*",
   "auth.session.revoked.v1": "seda.evt.auth.session.revoked.v1.*",
   "auth.role.changed.v1": "seda.evt.auth.role.changed.v1.*",
+  "auth.account.suspended.v1": "seda.evt.auth.account.suspended.v1.*",
+  "auth.account.restored.v1": "seda.evt.auth.account.restored.v1.*",
   "user.profile.created.v1": "seda.evt.user.profile.created.v1.*",
   "user.profile.updated.v1": "seda.evt.user.profile.updated.v1.*",
+  "user.block.changed.v1": "seda.evt.user.block.changed.v1.*",
   "user.v1": "seda.state.user.v1.*",
   "artist.profile.created.v1": "seda.evt.artist.profile.created.v1.*",
   "artist.profile.updated.v1": "seda.evt.artist.profile.updated.v1.*",

@@ -37,3 +37,27 @@ class RoleChanged(Event, frozen=True, kw_only=True):
     changed_at: Timestamp
     perm_version: int = 0
     """Access tokens of this person with a lower `perm_v` are void."""
+
+
+class AccountSuspended(Event, frozen=True, kw_only=True):
+    """Nobody acts as this person until `until`, or until it is restored. Why is the owner's."""
+
+    TYPE: ClassVar[str] = "auth.account.suspended.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    suspended_by: UUID
+    suspended_at: Timestamp
+    perm_version: int
+    """Rises with every change of an account's rights: the highest tells how it stands now."""
+    until: Timestamp | None = None
+
+
+class AccountRestored(Event, frozen=True, kw_only=True):
+    TYPE: ClassVar[str] = "auth.account.restored.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    restored_by: UUID
+    restored_at: Timestamp
+    perm_version: int

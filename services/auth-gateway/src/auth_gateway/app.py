@@ -40,6 +40,7 @@ from auth_gateway.sessions.operations import SessionKeeping
 from auth_gateway.sessions.revocation import Revocations
 from auth_gateway.sessions.routes import SESSION_ROUTES
 from auth_gateway.settings import Settings, check_for_environment
+from auth_gateway.suspensions.routes import SUSPENSION_ROUTES
 from auth_gateway.tables import Table
 
 NAME = "auth-gateway"
@@ -130,6 +131,7 @@ def routes_of(
     return [
         *ACCOUNT_ROUTES,
         *SESSION_ROUTES,
+        *SUSPENSION_ROUTES,
         *KEY_ROUTES,
         connect,
         *docs,

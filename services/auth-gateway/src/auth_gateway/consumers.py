@@ -6,7 +6,12 @@ the two leaves a revoked session alive elsewhere.
 
 from functools import partial
 
-from seda_contracts.events.auth import RoleChanged, SessionRevoked
+from seda_contracts.events.auth import (
+    AccountRestored,
+    AccountSuspended,
+    RoleChanged,
+    SessionRevoked,
+)
 from seda_messaging import Delivery, Subscription
 
 from auth_gateway.sessions.revocation import Revocations
@@ -15,7 +20,7 @@ CONSUMER = "auth-gateway.revocations"
 
 
 def subscriptions(revocations: Revocations) -> tuple[Subscription, ...]:
-    """Both set a key to what it would be anyway, so a second delivery changes nothing."""
+    """All set a key to what it would be anyway, so a second delivery changes nothing."""
     return (
         Subscription(
             SessionRevoked,
@@ -24,6 +29,16 @@ def subscriptions(revocations: Revocations) -> tuple[Subscription, ...]:
         ),
         Subscription(
             RoleChanged, partial(on_role_changed, revocations=revocations), consumer=CONSUMER
+        ),
+        Subscription(
+            AccountSuspended,
+            partial(on_account_suspended, revocations=revocations),
+            consumer=CONSUMER,
+        ),
+        Subscription(
+            AccountRestored,
+            partial(on_account_restored, revocations=revocations),
+            consumer=CONSUMER,
         ),
     )
 
@@ -41,4 +56,22 @@ async def on_role_changed(
     del delivery
     await revocations.publish_role(
         event.user_id, at=int(event.changed_at.timestamp()), perm_version=event.perm_version
+    )
+
+
+async def on_account_suspended(
+    event: AccountSuspended, delivery: Delivery, *, revocations: Revocations
+) -> None:
+    del delivery
+    await revocations.publish_role(
+        event.user_id, at=int(event.suspended_at.timestamp()), perm_version=event.perm_version
+    )
+
+
+async def on_account_restored(
+    event: AccountRestored, delivery: Delivery, *, revocations: Revocations
+) -> None:
+    del delivery
+    await revocations.publish_role(
+        event.user_id, at=int(event.restored_at.timestamp()), perm_version=event.perm_version
     )

@@ -29,6 +29,7 @@ from auth_gateway.accounts.hashing import HashingBusy
 from auth_gateway.proxy.domain import TokenInQuery, UnsoundPath
 from auth_gateway.proxy.forward import BodyTooLarge, UpstreamTimeout, UpstreamUnavailable
 from auth_gateway.sessions.domain import (
+    AccountSuspended,
     InvalidRefreshToken,
     RefreshTokenReused,
     SessionEnded,
@@ -36,6 +37,12 @@ from auth_gateway.sessions.domain import (
     SessionNotFound,
 )
 from auth_gateway.sessions.revocation import RevocationsStale
+from auth_gateway.suspensions.domain import (
+    CannotSuspendSelf,
+    InvalidReason,
+    InvalidUntil,
+    SuspensionForbidden,
+)
 
 PROBLEMS: ProblemTable = {
     **IDENTITY_PROBLEMS,
@@ -67,6 +74,11 @@ PROBLEMS: ProblemTable = {
     SessionExpired: Problem(400, "session_expired", "The session has expired; log in again."),
     SessionEnded: Problem(400, "session_ended", "The session has ended; log in again."),
     SessionNotFound: Problem(404, "session_not_found", "No such session of yours."),
+    AccountSuspended: Problem(403, "account_suspended", "This account is suspended."),
+    CannotSuspendSelf: Problem(409, "cannot_suspend_self", "You cannot suspend yourself."),
+    SuspensionForbidden: Problem(403, "forbidden", "Admin privileges required"),
+    InvalidReason: Problem(422, "invalid_reason", "Give a reason of 1 to 500 characters."),
+    InvalidUntil: Problem(422, "invalid_until", "The end of the suspension is not sound."),
     RevocationsStale: Problem(503, "unavailable", "Admin routes wait for the message broker."),
     BodyTooLarge: Problem(413, "too_large", "The request body is too large."),
     UpstreamUnavailable: Problem(502, "upstream_unavailable", "The service is not reachable."),

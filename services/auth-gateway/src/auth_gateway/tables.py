@@ -29,7 +29,9 @@ else:
 
 
 class AccountRow(Table, table=True):
-    """One person. `perm_version` rises with every change of role; older tokens are refused."""
+    """One person. `perm_version` rises with every change of role and every suspension; older tokens
+    are refused.
+    """
 
     __tablename__ = "account"
     __table_args__ = (
@@ -37,6 +39,9 @@ class AccountRow(Table, table=True):
         Index("ix_account_role", "role", "id", postgresql_where=text("role <> 'USER'")),
         CheckConstraint("role IN ('USER', 'ADMIN', 'SUPER_ADMIN')", name="role_known"),
         CheckConstraint("char_length(email) BETWEEN 6 AND 254", name="email_length"),
+        CheckConstraint(
+            "(suspended_at IS NULL) = (suspended_by IS NULL)", name="suspension_is_by_somebody"
+        ),
     )
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
@@ -45,6 +50,13 @@ class AccountRow(Table, table=True):
     role: str = Field(sa_column=Column(Text, nullable=False))
     perm_version: int = Field(sa_column=Column(Integer, nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    suspended_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    suspended_until: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True))
+    )
+    """None for a suspension that ends when somebody ends it."""
+    suspended_by: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    suspension_reason: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class SessionRow(Table, table=True):

@@ -420,7 +420,8 @@ async def test_a_change_of_role_ends_no_session_and_names_the_version_of_new_tok
     await promote(root, otto, "ADMIN")
     again = await promote(root, otto, "ADMIN")
     assert again.json()["role"] == "ADMIN"
-    said = await rows(database, "SELECT payload FROM outbox WHERE subject LIKE '%.role.changed.%'")
+    changes = "SELECT payload FROM outbox WHERE subject LIKE '%.role.changed.%' ORDER BY id"
+    said = await rows(database, changes)
     events = [msgspec.json.decode(row[0]) for row in said]
     assert [(e["user_id"], e["role"], e["perm_version"]) for e in events] == [
         (root.user_id, "SUPER_ADMIN", 2),

@@ -9,7 +9,14 @@ from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem, ProblemTable
 
 from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooManyInvites
-from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
+from chat_realtime.limits.domain import RateLimited
+from chat_realtime.live.domain import (
+    AccountSuspended,
+    RoomGone,
+    SessionEnded,
+    TicketRefused,
+    TooManyComing,
+)
 from chat_realtime.messages.domain import (
     Busy,
     CidConflict,
@@ -51,6 +58,7 @@ PROBLEMS: ProblemTable = {
     InvalidToken: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     TicketRefused: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     SessionEnded: Problem(401, "unauthenticated", "The session was revoked."),
+    AccountSuspended: Problem(403, "banned", "The account is suspended."),
     RoomGone: Problem(404, "not_found", "There is no such room."),
     RoomNotFound: Problem(404, "not_found", "There is no such room."),
     MessageNotFound: Problem(404, "not_found", "There is no such message in this room."),
@@ -80,6 +88,8 @@ PROBLEMS: ProblemTable = {
     NothingToDelete: Problem(422, "nothing_to_delete", "Name what is to be deleted."),
     CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),
     Busy: Problem(503, "busy", "Too many messages are on their way right now."),
+    RateLimited: Problem(429, "rate_limited", "Too much in too short a time."),
+    TooManyComing: Problem(503, "busy", "Too many sockets are coming in right now."),
     Stopping: Problem(503, "unavailable", "This server is about to stop."),
     DatabaseUnavailable: Problem(503, "unavailable", "The database is not reachable right now."),
 }

@@ -404,4 +404,17 @@ class RoleChangeRow(Table, table=True):
     changed_at: datetime = Field(sa_column=_moment(nullable=False))
 
 
+class SuspensionRow(Table, table=True):
+    """People suspended or restored lately, kept as long as an older token could still say hello."""
+
+    __tablename__ = "suspension"
+    __table_args__ = (Index("ix_suspension_changed_at", "changed_at"),)
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    perm_version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    is_suspended: bool = Field(sa_column=Column(Boolean, nullable=False))
+    until: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    changed_at: datetime = Field(sa_column=_moment(nullable=False))
+
+
 add_messaging_tables(Table.metadata)

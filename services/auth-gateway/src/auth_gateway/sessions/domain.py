@@ -39,6 +39,10 @@ class SessionNotFound(Exception):
     """No such session of yours."""
 
 
+class AccountSuspended(Exception):
+    """An admin has suspended the account. Told only to who has its password or a token of it."""
+
+
 class RefreshToken(NamedTuple):
     session_id: UUID
     counter: int
@@ -101,6 +105,10 @@ def is_expired(
     *, created_at: datetime, last_used_at: datetime, now: datetime, idle: timedelta, life: timedelta
 ) -> bool:
     return now >= last_used_at + idle or now >= created_at + life
+
+
+def is_suspended(*, suspended_at: datetime | None, until: datetime | None, now: datetime) -> bool:
+    return suspended_at is not None and (until is None or now < until)
 
 
 def _mac(session_id: UUID, counter: int, key: bytes) -> bytes:

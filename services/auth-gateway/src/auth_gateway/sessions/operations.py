@@ -16,6 +16,7 @@ from auth_gateway.keys.domain import Ring, SealingKey
 from auth_gateway.keys.sealing import CannotUnseal, is_current, seal, unseal
 from auth_gateway.sessions import store
 from auth_gateway.sessions.domain import (
+    AccountSuspended,
     InvalidRefreshToken,
     RefreshToken,
     RefreshTokenReused,
@@ -25,6 +26,7 @@ from auth_gateway.sessions.domain import (
     Verdict,
     is_expired,
     is_genuine,
+    is_suspended,
     issue_refresh_token,
     judge,
     parse_refresh_token,
@@ -75,8 +77,9 @@ async def open_session(
     standing: store.Standing,
     user_agent: str,
 ) -> Grant:
-    """A new session; the oldest ones beyond the limit per account end."""
+    """A new session; the oldest ones beyond the limit per account end. Raises AccountSuspended."""
     now = keeping.now()
+    _check_not_suspended(standing, now)
     session_id, key = uuid7(), secrets.token_bytes(KEY_BYTES)
     store.add_session(
         tx,
@@ -108,12 +111,15 @@ async def open_session(
 async def refresh(tx: AsyncSession, keeping: SessionKeeping, *, text: str) -> Grant | Reused:
     """Turn the session's counter and give its successor, or the same successor again.
 
-    Raises InvalidRefreshToken, SessionEnded or SessionExpired. A replay ends the session and
-    returns Reused, so that the end is kept.
+    Raises InvalidRefreshToken, AccountSuspended, SessionEnded or SessionExpired. A replay ends the
+    session and returns Reused, so that the end is kept.
     """
     token = parse_refresh_token(text)
     row, key = await _session_of(tx, keeping, token)
     now = keeping.now()
+    # The account before the session: a suspension locks them in this order too.
+    standing = await store.standing(tx, row.account_id)
+    _check_not_suspended(standing, now)
     match judge(token.counter, counter=row.counter, turned_at=row.turned_at, now=now):
         case Verdict.INVALID:
             raise InvalidRefreshToken
@@ -121,7 +127,7 @@ async def refresh(tx: AsyncSession, keeping: SessionKeeping, *, text: str) -> Gr
             await _end(tx, keeping, row.account_id, [row.id], "refresh_reuse")
             return Reused(session_id=row.id)
         case Verdict.SAME:
-            return await _grant(tx, row, key, row.counter)
+            return _grant(standing, row, key, row.counter)
         case Verdict.NEXT:
             sealed = row.sealed_key
             if not is_current(keeping.sealing, sealed):
@@ -130,8 +136,8 @@ async def refresh(tx: AsyncSession, keeping: SessionKeeping, *, text: str) -> Gr
             if not won:
                 # Somebody presented the same token first: this one is now one behind.
                 row, key = await _session_of(tx, keeping, token)
-                return await _grant(tx, row, key, row.counter)
-            return await _grant(tx, row, key, token.counter + 1)
+                return _grant(standing, row, key, row.counter)
+            return _grant(standing, row, key, token.counter + 1)
 
 
 async def list_sessions(
@@ -158,6 +164,15 @@ async def end_session(
     await _end(tx, keeping, account_id, [session_id], reason)
 
 
+async def end_every_session(
+    tx: AsyncSession, keeping: SessionKeeping, *, account_id: UUID
+) -> Sequence[UUID]:
+    """Those that ended by this. Call it under the account's lock, or a login slips in between."""
+    live = [row.id for row in await list_sessions(tx, keeping, account_id=account_id)]
+    await _end(tx, keeping, account_id, live, "revoked")
+    return live
+
+
 async def _session_of(
     tx: AsyncSession, keeping: SessionKeeping, token: RefreshToken
 ) -> tuple[SessionRow, bytes]:
@@ -175,6 +190,8 @@ async def _session_of(
     if not is_genuine(token, key):
         raise InvalidRefreshToken
     if row.ended_at is not None:
+        # A suspension has ended the session too; why it stays shut is worth more than that it is.
+        _check_not_suspended(await store.standing(tx, row.account_id), keeping.now())
         raise RefreshTokenReused if row.end_reason == "refresh_reuse" else SessionEnded
     if is_expired(
         created_at=row.created_at,
@@ -187,8 +204,7 @@ async def _session_of(
     return row, key
 
 
-async def _grant(tx: AsyncSession, row: SessionRow, key: bytes, counter: int) -> Grant:
-    standing = await store.standing(tx, row.account_id)
+def _grant(standing: store.Standing, row: SessionRow, key: bytes, counter: int) -> Grant:
     return Grant(
         account_id=row.account_id,
         session_id=row.id,
@@ -197,6 +213,12 @@ async def _grant(tx: AsyncSession, row: SessionRow, key: bytes, counter: int) ->
         logged_in_at=row.created_at,
         refresh_token=issue_refresh_token(row.id, counter, key),
     )
+
+
+def _check_not_suspended(standing: store.Standing, now: datetime) -> None:
+    """Raises AccountSuspended."""
+    if is_suspended(suspended_at=standing.suspended_at, until=standing.suspended_until, now=now):
+        raise AccountSuspended
 
 
 async def _end(

@@ -18,6 +18,8 @@ class Standing(NamedTuple):
 
     role: str
     perm_version: int
+    suspended_at: datetime | None = None
+    suspended_until: datetime | None = None
 
 
 def add_session(tx: AsyncSession, session: SessionRow) -> None:
@@ -31,11 +33,18 @@ async def session(tx: AsyncSession, session_id: UUID) -> SessionRow | None:
 
 
 async def standing(tx: AsyncSession, account_id: UUID) -> Standing:
-    query = select_columns(col(AccountRow.role), col(AccountRow.perm_version)).where(
-        col(AccountRow.id) == account_id
+    """Share-locked: a suspension waits, and then finds every session opened under this look."""
+    query = (
+        select_columns(
+            col(AccountRow.role),
+            col(AccountRow.perm_version),
+            col(AccountRow.suspended_at),
+            col(AccountRow.suspended_until),
+        )
+        .where(col(AccountRow.id) == account_id)
+        .with_for_update(read=True)
     )
-    row = (await tx.execute(query)).one()
-    return Standing(role=row.role, perm_version=row.perm_version)
+    return Standing(*(await tx.execute(query)).one())
 
 
 async def turn(

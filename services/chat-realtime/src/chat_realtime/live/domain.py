@@ -22,11 +22,27 @@ class SessionEnded(Exception):
         return "The session was revoked."
 
 
+class AccountSuspended(Exception):
+    """Nobody acts as this person now; nothing the client could do helps."""
+
+    def __str__(self) -> str:
+        return "The account is suspended."
+
+
 class RoomGone(Exception):
     """There is nothing to listen to under this id."""
 
     def __str__(self) -> str:
         return "There is no such room."
+
+
+class TooManyComing(Exception):
+    """More sockets ask to be let in than this process can look up soon."""
+
+    retry_after_seconds = 1
+
+    def __str__(self) -> str:
+        return "Too many sockets are coming in right now."
 
 
 class SessionRevokedNotice(
@@ -43,5 +59,12 @@ class RoleChangedNotice(
     perm_version: int
 
 
-UserNotice = SessionRevokedNotice | RoleChangedNotice | AttentionChanged | MutedEverywhere
+class SuspendedNotice(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="suspended"):
+    user_id: UUID
+    perm_version: int
+
+
+UserNotice = (
+    SessionRevokedNotice | RoleChangedNotice | SuspendedNotice | AttentionChanged | MutedEverywhere
+)
 """A live signal to every process about one person's sockets."""

@@ -1,12 +1,18 @@
 """Who may open a socket, and when that ends: tickets, tokens and revoked sessions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_contracts.events.auth import RoleChanged, SessionRevoked
+from seda_contracts.events.auth import (
+    AccountRestored,
+    AccountSuspended,
+    RoleChanged,
+    SessionRevoked,
+)
 from seda_contracts.live import user_subject
 from seda_contracts.realtime import Hello
 from seda_db import Database
@@ -15,13 +21,15 @@ from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chat_realtime.live import store
+from chat_realtime.live import domain, store
 from chat_realtime.live.domain import (
     RoleChangedNotice,
     SessionEnded,
     SessionRevokedNotice,
+    SuspendedNotice,
     TicketRefused,
 )
+from chat_realtime.live.together import Together
 from chat_realtime.signals import Signals
 
 ISSUER = "seda-gateway"
@@ -54,33 +62,79 @@ def make_door(gateway_url: str, *, now: Clock) -> Door:
     )
 
 
-async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
-    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded or KeysUnavailable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """Somebody whose credential is genuine, and who has yet to be found in no list of the ended."""
+
+    principal: Principal
+    ticket_id: str | None
+    expires_at: datetime
+
+
+Knocks = Together[Knock, None]
+
+
+async def admit(knocks: Knocks, door: Door, hello: Hello) -> Admitted:
+    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded, AccountSuspended or
+    KeysUnavailable; and what `Together.ask` raises.
+    """
     if hello.ticket is not None:
         claims = await door.tickets.verify(hello.ticket)
     else:
         claims = await door.tokens.verify(hello.token or "")
     principal = _principal(claims)
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    async with db.begin() as tx:
-        if await _is_revoked(tx, principal):
-            raise SessionEnded
-        if await _is_outdated(tx, principal):
-            raise InvalidToken("the role has changed since")
-        if hello.ticket is not None:
-            ticket_id = claims.get("jti")
-            if not isinstance(ticket_id, str) or not ticket_id:
-                raise TicketRefused
-            if not await store.use_ticket(tx, ticket_id, expires_at=expires_at):
-                raise TicketRefused
+    ticket_id = None
+    if hello.ticket is not None:
+        ticket_id = claims.get("jti")
+        if not isinstance(ticket_id, str) or not ticket_id:
+            raise TicketRefused
+    await knocks.ask(Knock(principal=principal, ticket_id=ticket_id, expires_at=expires_at))
     return Admitted(
         principal=principal, expires_at=None if hello.ticket is not None else expires_at
     )
 
 
-async def readmit(db: Database, door: Door, principal: Principal, token: str) -> Admitted:
+async def judge(db: Database, door: Door, knocks: Sequence[Knock]) -> list[Exception | None]:
+    """What keeps each of them out, if anything does. Uses up the tickets of the others."""
+    verdicts: list[Exception | None] = []
+    async with db.begin() as tx:
+        sessions = [knock.principal.session_id for knock in knocks]
+        revoked = await store.revoked_among(tx, [each for each in sessions if each is not None])
+        user_ids = {knock.principal.require_user() for knock in knocks}
+        newest = await store.perm_versions(tx, list(user_ids))
+        suspended = await store.suspended_among(tx, list(user_ids), now=door.now())
+        for knock in knocks:
+            principal = knock.principal
+            if principal.require_user() in suspended:
+                verdicts.append(domain.AccountSuspended())
+            elif principal.session_id in revoked:
+                verdicts.append(SessionEnded())
+            elif principal.perm_version < newest.get(principal.require_user(), 0):
+                verdicts.append(InvalidToken("the role has changed since"))
+            else:
+                verdicts.append(None)
+        unused = await store.use_tickets(
+            tx,
+            {
+                knock.ticket_id: knock.expires_at
+                for knock, verdict in zip(knocks, verdicts, strict=True)
+                if verdict is None and knock.ticket_id is not None
+            },
+        )
+    for place, knock in enumerate(knocks):
+        if verdicts[place] is not None or knock.ticket_id is None:
+            continue
+        if knock.ticket_id in unused:
+            unused.discard(knock.ticket_id)  # the same ticket twice at once lets in the first
+        else:
+            verdicts[place] = TicketRefused()
+    return verdicts
+
+
+async def readmit(knocks: Knocks, door: Door, principal: Principal, token: str) -> Admitted:
     """A newer token for an open socket. It must be the same person's."""
-    admitted = await admit(db, door, Hello(token=token))
+    admitted = await admit(knocks, door, Hello(token=token))
     if admitted.principal.user_id != principal.user_id:
         raise InvalidToken("somebody else's token")
     return admitted
@@ -107,15 +161,34 @@ async def change_role(
     signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
 
 
-async def _is_revoked(tx: AsyncSession, principal: Principal) -> bool:
-    session_id = principal.session_id
-    return session_id is not None and bool(await store.revoked_among(tx, [session_id]))
+async def suspend(
+    tx: AsyncSession, signals: Signals, event: AccountSuspended, *, now: datetime
+) -> None:
+    """Close every socket of the person on every process, and open none."""
+    await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
+    if await store.put_suspension(
+        tx,
+        event.user_id,
+        perm_version=event.perm_version,
+        is_suspended=True,
+        until=event.until,
+        now=now,
+    ):
+        notice = SuspendedNotice(user_id=event.user_id, perm_version=event.perm_version)
+        signals.stage(tx, user_subject(event.user_id), msgspec.json.encode(notice))
 
 
-async def _is_outdated(tx: AsyncSession, principal: Principal) -> bool:
-    user_id = principal.require_user()
-    newest = (await store.perm_versions(tx, [user_id])).get(user_id, 0)
-    return principal.perm_version < newest
+async def restore(tx: AsyncSession, event: AccountRestored, *, now: datetime) -> None:
+    """Admit the person again, with tokens made after this."""
+    await store.put_role_change(tx, event.user_id, perm_version=event.perm_version, now=now)
+    await store.put_suspension(
+        tx,
+        event.user_id,
+        perm_version=event.perm_version,
+        is_suspended=False,
+        until=None,
+        now=now,
+    )
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -7,9 +7,10 @@ not awaited here is done by the hub and the feeds.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ from opentelemetry.trace import SpanKind
 from seda_contracts import realtime
 from seda_contracts.live import room_subject
 from seda_identity import Principal
-from seda_identity.tokens import InvalidToken, KeysUnavailable, TokenExpired
+from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import gauge, sampled, span
@@ -26,17 +27,18 @@ from websockets.frames import CloseCode
 from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
 from chat_realtime.live.commands import Desk, perform
-from chat_realtime.live.domain import RoomGone, SessionEnded, TicketRefused
+from chat_realtime.live.domain import AccountSuspended, RoomGone, SessionEnded, TicketRefused
 from chat_realtime.live.failures import failure_of
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.listener import Connection
-from chat_realtime.live.operations import Door, admit, readmit
+from chat_realtime.live.operations import Door, Knocks, admit, judge, readmit
 from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
     CLOSE_SESSION_REVOKED,
+    CLOSE_SUSPENDED,
     CLOSE_TOKEN_EXPIRED,
     Close,
     Command,
@@ -44,6 +46,7 @@ from chat_realtime.live.session import (
     Session,
     SessionLimits,
 )
+from chat_realtime.live.together import Together
 from chat_realtime.presence.domain import DeviceStatus
 from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
 
@@ -52,6 +55,8 @@ QUEUE_HIGH = 32
 QUEUE_LOW = 8
 COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
+NOT_THEIRS = (RoomGone, RoomNotFound, NotMember, Banned)
+"""A room that somebody who comes back may not hear; anything else says that nobody could ask."""
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 
 
@@ -59,6 +64,7 @@ _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 class SocketOptions:
     limits: SessionLimits
     sockets_per_user_max: int
+    hellos_waiting_max: int
     trace_sample_ratio: float
     build: str
 
@@ -68,6 +74,7 @@ class Client:
 
     __slots__ = (
         "connection",
+        "deflates",
         "expires_at",
         "id",
         "principal",
@@ -84,6 +91,7 @@ class Client:
         self.connection = connection
         self.session = session
         self.write: Callable[[bytes], None] = connection.write
+        self.deflates = connection.deflates
         self.principal: Principal | None = None
         self.expires_at: datetime | None = None
         self.warned_of_expiry = False
@@ -113,9 +121,15 @@ class SocketEdge:
         self._hall = hall
         self._desk = desk
         self._door = door
+        self._knocks: Knocks = Together(partial(judge, desk.db, door))
         self._by_user: dict[UUID, dict[Client, None]] = {}
+        self._strangers = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+
+    def is_busy(self) -> bool:
+        """As many have opened a socket and are not let in yet as are borne at once."""
+        return self._strangers >= self._options.hellos_waiting_max
 
     def clients(self) -> list[Client]:
         return [client for clients in self._by_user.values() for client in clients]
@@ -126,6 +140,7 @@ class SocketEdge:
         limits = self._options.limits
         client = Client(connection, Session(limits, now=self._loop.time()))
         connection.client = client
+        self._strangers += 1
         client.tell(
             realtime.Welcome(
                 hb_ms=int(limits.heartbeat_seconds * 1000),
@@ -163,7 +178,9 @@ class SocketEdge:
         client.queue.clear()
         for room in self._hall.hub.drop(client):
             self._hall.feeds.unfollow(room)
-        if client.principal is not None:
+        if client.principal is None:
+            self._strangers -= 1
+        else:
             theirs = self._by_user.get(client.user_id, {})
             if theirs.pop(client, 0) is None:
                 _sockets.add(-1)
@@ -197,6 +214,12 @@ class SocketEdge:
         for client in list(self._by_user.get(user_id, ())):
             if client.principal is not None and client.principal.perm_version < perm_version:
                 client.connection.close(CLOSE_TOKEN_EXPIRED, "role changed")
+
+    def end_account(self, user_id: UUID, perm_version: int) -> None:
+        """Close every socket that was opened before this person was suspended."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.principal is not None and client.principal.perm_version < perm_version:
+                client.connection.close(CLOSE_SUSPENDED, "account suspended")
 
     def is_here(self, user_id: UUID) -> bool:
         return user_id in self._by_user
@@ -298,10 +321,13 @@ class SocketEdge:
                 case _:
                     await self._change(client, command)
         except Exception as error:
-            failure = failure_of(error)
-            if failure.code == "internal":
-                log.error("socket.command_failed", op=command.op, exc_info=error)
-            client.tell(realtime.Refused(command.id, failure))
+            self._refuse(client, command, error)
+
+    def _refuse(self, client: Client, command: Command, error: BaseException) -> None:
+        failure = failure_of(error)
+        if failure.code == "internal":
+            log.error("socket.command_failed", op=command.op, exc_info=error)
+        client.tell(realtime.Refused(command.id, failure))
 
     async def _change(self, client: Client, command: Command) -> None:
         assert client.principal is not None
@@ -315,34 +341,37 @@ class SocketEdge:
     async def _greet(self, client: Client, command: Command, hello: realtime.Hello) -> None:
         connection = client.connection
         try:
-            admitted = await admit(self._desk.db, self._door, hello)
-        except (InvalidToken, TicketRefused, SessionEnded) as error:
+            admitted = await admit(self._knocks, self._door, hello)
+        except (InvalidToken, TicketRefused, SessionEnded, AccountSuspended) as error:
             client.tell(realtime.Refused(command.id, failure_of(error)))
-            ended = isinstance(error, SessionEnded)
-            code = CLOSE_SESSION_REVOKED if ended else CLOSE_TOKEN_EXPIRED
-            expired = "token expired" if isinstance(error, TokenExpired) else "not admitted"
-            connection.close(code, "session revoked" if ended else expired)
+            connection.close(*_close_of(error))
             return
-        except KeysUnavailable as error:
-            client.tell(realtime.Refused(command.id, failure_of(error)))
-            connection.close(1013, "try again later")
+        except Exception as error:
+            # Hello is said once: who cannot be let in now comes again with a new socket.
+            self._refuse(client, command, error)
+            connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
             return
         if not connection.is_open:
             return
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
+        self._strangers -= 1
         self._register(client)
+        joinings = await self._begin_all(client, hello.resume.rooms)
+        faults = [each for each in joinings.values() if isinstance(each, BaseException)]
+        fault = next((each for each in faults if not isinstance(each, NOT_THEIRS)), None)
+        if fault is not None:
+            self._give_up(joinings)
+            self._refuse(client, command, fault)
+            connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
+            return
         rooms: list[realtime.RoomReady] = []
-        joinings: list[Joining] = []
-        for room, cursor in hello.resume.rooms.items():
-            try:
-                begun = await joining.begin(self._hall, client.principal, room, cursor)
-            except (RoomGone, RoomNotFound, NotMember, Banned):
+        for room, begun in joinings.items():
+            if isinstance(begun, Joining):
+                rooms.append(begun.announcement())
+            else:
                 client.session.leave(room)
                 rooms.append(realtime.RoomReady(room=room, result="gone"))
-            else:
-                joinings.append(begun)
-                rooms.append(begun.announcement())
         client.tell(
             realtime.Ready(
                 id=command.id,
@@ -352,12 +381,32 @@ class SocketEdge:
                 exp=_milliseconds(client.expires_at),
             )
         )
-        for begun in joinings:
-            await self._finish(client, begun)
+        for begun in joinings.values():
+            if isinstance(begun, Joining):
+                await self._finish(client, begun)
+
+    async def _begin_all(
+        self, client: Client, cursors: Mapping[UUID, realtime.Cursor]
+    ) -> dict[UUID, Joining | BaseException]:
+        """All rooms at once, so that they are looked up together."""
+        assert client.principal is not None
+        outcomes = await asyncio.gather(
+            *(
+                joining.begin(self._hall, client.principal, room, cursor)
+                for room, cursor in cursors.items()
+            ),
+            return_exceptions=True,
+        )
+        return dict(zip(cursors, outcomes, strict=True))
+
+    def _give_up(self, joinings: Mapping[UUID, Joining | BaseException]) -> None:
+        for room, begun in joinings.items():
+            if isinstance(begun, Joining):
+                self._hall.feeds.unfollow(room)
 
     async def _refresh(self, client: Client, command: Command, token: str) -> None:
         assert client.principal is not None
-        admitted = await readmit(self._desk.db, self._door, client.principal, token)
+        admitted = await readmit(self._knocks, self._door, client.principal, token)
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
         client.warned_of_expiry = False
@@ -401,10 +450,11 @@ class SocketEdge:
         assert command.room is not None
         if command.room not in self._hall.hub.rooms_of(client):
             raise NotMember
-        frame = realtime.EphemeralFrame(
-            room=command.room, t="typing", d={"user_id": client.user_id}
-        )
-        self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
+        if self._desk.gate.take_typing(command.room):
+            frame = realtime.EphemeralFrame(
+                room=command.room, t="typing", d={"user_id": client.user_id}
+            )
+            self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
         client.tell(realtime.Accepted(command.id, {}))
 
     def _set_presence(self, client: Client, command: Command, status: DeviceStatus) -> None:
@@ -446,6 +496,17 @@ def devices(hub: Hub, room: UUID) -> Iterator[tuple[UUID, DeviceStatus]]:
     for member in hub.audience(room) or ():
         assert isinstance(member, Client)
         yield member.user_id, member.status
+
+
+def _close_of(refusal: Exception) -> tuple[int, str]:
+    match refusal:
+        case AccountSuspended():
+            return CLOSE_SUSPENDED, "account suspended"
+        case SessionEnded():
+            return CLOSE_SESSION_REVOKED, "session revoked"
+        case TokenExpired():
+            return CLOSE_TOKEN_EXPIRED, "token expired"
+    return CLOSE_TOKEN_EXPIRED, "not admitted"
 
 
 def _now_ms() -> int:
