@@ -19,6 +19,10 @@ class Verdict:
 
     acknowledged: int = 0
     committed: int = 0
+    removals: int = 0
+    """Kicks of people who were listening until then."""
+    departures: int = 0
+    """People who were still shown when they had gone, so that one could see it end."""
     lost: int = 0
     """Told to a client, or committed, and without effect where it had to have one."""
     doubled: int = 0
@@ -103,6 +107,7 @@ def _judge_removals(verdict: Verdict, history: History, snapshot: Snapshot) -> N
         removal = snapshot.kicks.get(key)
         if removal is None:
             continue  # nobody was told that it happened, and it did not
+        verdict.removals += any(devices.values())
         for device, heard in devices.items():
             leaked = [f"{seq} (removed by {removal})" for seq in heard if seq >= removal]
             verdict.leaked += len(leaked)
@@ -110,6 +115,7 @@ def _judge_removals(verdict: Verdict, history: History, snapshot: Snapshot) -> N
 
 
 def _judge_presence(verdict: Verdict, history: History) -> None:
+    verdict.departures = len({gone for gone, _ in history.haunted})
     for (gone, viewer), seconds in history.haunted.items():
         if seconds > GHOST_SECONDS_MAX:
             verdict.ghosts += 1

@@ -20,6 +20,7 @@ class Follower:
     def __init__(self, api: Api, seen: dict[str, list[int]], url: str) -> None:
         self._api = api
         self._url = url
+        self._connection = 0
         self._present: dict[str, set[str]] = {}
         self._read_up_to: dict[str, int] = {}
         """What the log was read up to over HTTP: the same may already be on its way from here."""
@@ -41,14 +42,17 @@ class Follower:
                             self._take_presence(str(room), frame["d"])
                         case SnapshotNeeded(room):
                             client.resume_from(room, await self._snapshot(str(room)))
-                        case Connected():
+                        case Connected(number):
                             self._present.clear()
+                            self._connection = number
             finally:
                 self.client = None
 
     def shows(self, room: str) -> set[str]:
-        """Who is shown in the room now; nobody while there is no connection."""
-        if self.client is None or not self.client.is_connected:
+        """Who is shown in the room now; nobody while there is no connection, or while what was
+        told by an earlier one has not been cleared away yet.
+        """
+        if self.client is None or self.client.connection != self._connection:
             return set()
         return self._present.get(room, set())
 

@@ -64,20 +64,29 @@ async def until_shown(crowd: Crowd, ghosts: Sequence[Ghost]) -> None:
 
 
 async def look_for(crowd: Crowd, ghosts: Sequence[Ghost]) -> None:
-    """Note who is still shown and to whom, over the socket by each process and over HTTP."""
+    """Note who is still shown and to whom, until cancelled."""
+    await asyncio.gather(_look_at_sockets(crowd, ghosts), _look_over_http(crowd, ghosts))
+
+
+async def _look_at_sockets(crowd: Crowd, ghosts: Sequence[Ghost]) -> None:
     while still_wanted():
         await asyncio.sleep(LOOK_SECONDS)
         for ghost in ghosts:
-            if ghost.gone_at is None:
-                continue
             for person in crowd.people:
                 if person.second is not None and ghost.user_id in person.second.shows(ghost.room):
                     _note(crowd, ghost, f"{person.name}'s second device")
+
+
+async def _look_over_http(crowd: Crowd, ghosts: Sequence[Ghost]) -> None:
+    while still_wanted():
+        await asyncio.sleep(LOOK_SECONDS)
+        for ghost in ghosts:
             with suppress(*LOST):
                 path = f"/chat/rooms/{ghost.room}/presence"
+                asked_at = time.monotonic()
                 state = await crowd.people[0].api.get(path)
                 if ghost.user_id in {each["user_id"] for each in state["people"]}:
-                    _note(crowd, ghost, "GET presence")
+                    _note(crowd, ghost, "GET presence", at=asked_at)
 
 
 async def until_long_gone(ghosts: Sequence[Ghost]) -> None:
@@ -88,6 +97,8 @@ async def until_long_gone(ghosts: Sequence[Ghost]) -> None:
             await asyncio.sleep(max(0.0, over_at - time.monotonic()))
 
 
-def _note(crowd: Crowd, ghost: Ghost, viewer: str) -> None:
-    assert ghost.gone_at is not None
-    crowd.history.show(ghost.name, viewer, after_seconds=time.monotonic() - ghost.gone_at)
+def _note(crowd: Crowd, ghost: Ghost, viewer: str, *, at: float | None = None) -> None:
+    """An answer that was long under way says nothing of later than when it was asked for."""
+    seen_at = at or time.monotonic()
+    if ghost.gone_at is not None and seen_at > ghost.gone_at:
+        crowd.history.show(ghost.name, viewer, after_seconds=seen_at - ghost.gone_at)

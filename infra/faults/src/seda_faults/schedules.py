@@ -102,17 +102,17 @@ CHAT = Script(
 
 CHAT_CALIBRATED = Script(
     name="short chat",
-    load_seconds=9,
+    load_seconds=8,
     chat_processes=2,
     ghosts=(1,),
     faults=[
         # HTTP goes to the other one: people go on, and say whom they still see.
         Fault(0.5, "kill", SECOND_CHAT),
-        Fault(4.5, "freeze", "nats", 2.5),
-        Fault(7.5, "kill", "chat-realtime"),
-        Fault(8.0, "kill", SECOND_CHAT),
+        Fault(4.0, "freeze", "nats", 2.5),
+        # Who was kicked asks for the room again, with the cursor of before.
+        Fault(7.0, "kill", "chat-realtime"),
     ],
-    kicks=[Kick(5.0, via=0)],
+    kicks=[Kick(4.5, via=0)],
 )
 """The same as far as it fits between other tests."""
 

@@ -119,9 +119,9 @@ class Client:
         return self._core.clock_offset_ms
 
     @property
-    def is_connected(self) -> bool:
-        """False from the loss of a connection to the next `Connected`."""
-        return self._socket is not None and self._ready.is_set()
+    def connection(self) -> int | None:
+        """The number of the connection that stands now, as in `Connected`; None without one."""
+        return self._connections if self._socket is not None and self._ready.is_set() else None
 
     def cursor(self, room: UUID) -> Cursor | None:
         """The last event that was handed on: keep it to resume in another process."""
