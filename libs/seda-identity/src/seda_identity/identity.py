@@ -70,6 +70,8 @@ def principal_of(claims: dict[str, Any]) -> Principal:
             session_id=UUID(claims["sid"]) if "sid" in claims else None,
             role=Role[claims["role"]],
             aal=int(claims.get("aal", 1)),
+            perm_version=int(claims.get("perm_v", 0)),
+            expires_at=int(claims["until"]) if "until" in claims else None,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidIdentity from error

@@ -30,7 +30,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = Role.ANYONE
     aal: int = 0
     perm_version: int = 0
-    """Which version of the person's rights `role` was read at. Only tokens and tickets tell it."""
+    """Which version of the person's rights `role` was read at."""
+    expires_at: int | None = None
+    """Unix seconds at which what the caller signed in with ends. Matters to answers that go on."""
 
     def require_user(self) -> UUID:
         """Raises SignInRequired for an anonymous caller."""

@@ -64,6 +64,9 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         workers=settings.password_hash_workers, waiting_max=settings.password_hash_waiting_max
     )
     client = new_client(timeouts_of(settings), connections_max=settings.upstream_connections_max)
+    streams = new_client(
+        stream_timeouts_of(settings), connections_max=settings.upstream_streams_max
+    )
 
     @asynccontextmanager
     async def run_parts(_: Litestar) -> AsyncIterator[None]:
@@ -74,6 +77,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             finally:
                 await revocations.close()
                 await client.close()
+                await streams.close()
         hashing.close()
         await db.close()
 
@@ -81,7 +85,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         settings,
         name=NAME,
         description=DESCRIPTION,
-        route_handlers=routes_of(settings, client, internal_signer),
+        route_handlers=routes_of(settings, client, streams, internal_signer),
         problems=PROBLEMS,
         lifespan=[run_parts],
         dependencies={
@@ -117,12 +121,13 @@ def keys_for(settings: Settings) -> KeySet:
 
 
 def routes_of(
-    settings: Settings, client: Client, internal_signer: Signer
+    settings: Settings, client: Client, streams: Client, internal_signer: Signer
 ) -> list[ControllerRouterHandler]:
     """The gateway's own routes, and one mount for each prefix that is another service's."""
     upstreams = upstreams_of(settings)
     proxying = Proxying(
         client=client,
+        streams=streams,
         signer=internal_signer,
         upstreams=upstreams,
         body_bytes_max=settings.body_bytes_max,
@@ -175,6 +180,13 @@ def timeouts_of(settings: Settings) -> Timeouts:
         connect=timedelta(milliseconds=settings.upstream_connect_timeout_ms),
         read=timedelta(milliseconds=settings.upstream_read_timeout_ms),
         total=timedelta(milliseconds=settings.upstream_total_timeout_ms),
+    )
+
+
+def stream_timeouts_of(settings: Settings) -> Timeouts:
+    """A stream has no end of its own; a service that is silent for this long is gone."""
+    return timeouts_of(settings)._replace(
+        read=timedelta(milliseconds=settings.upstream_stream_silence_ms), total=None
     )
 
 

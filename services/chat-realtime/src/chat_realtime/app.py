@@ -20,8 +20,10 @@ from seda_runtime.settings import load
 from chat_realtime.attention.routes import AttentionRoutes
 from chat_realtime.consumers import subscriptions
 from chat_realtime.invites.routes import InviteRoutes
-from chat_realtime.live.operations import make_door
+from chat_realtime.live.operations import Hints, make_door
+from chat_realtime.live.routes import LiveRoutes
 from chat_realtime.live.runner import LiveSide, run_live
+from chat_realtime.live.stream import Listen
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.routes import MessageRoutes
@@ -49,10 +51,15 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     recording = Recording(outbox=outbox, signals=signals, now=now)
     batcher = Batcher(db, recording)
     door = make_door(settings.gateway_url, now=now)
+    hints = Hints()
 
     def look(state: State) -> Look:
         live: LiveSide = state.live
         return live.look
+
+    def listen(state: State) -> Listen:
+        live: LiveSide = state.live
+        return live.listen
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
@@ -63,7 +70,13 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
                 signals.run(),
                 batcher.run(),
                 run_live(
-                    settings, bus=bus, db=db, recording=recording, batcher=batcher, door=door
+                    settings,
+                    bus=bus,
+                    db=db,
+                    recording=recording,
+                    batcher=batcher,
+                    door=door,
+                    stopping=app.state.stopping,
                 ) as live,
             ):
                 app.state.live = live
@@ -85,6 +98,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             InviteRoutes,
             ReportRoutes,
             PresenceRoutes,
+            LiveRoutes,
         ],
         problems=PROBLEMS,
         lifespan=[run],
@@ -93,6 +107,9 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             "recording": Provide(lambda: recording, sync_to_thread=False),
             "batcher": Provide(lambda: batcher, sync_to_thread=False),
             "look": Provide(look, sync_to_thread=False),
+            "listen": Provide(listen, sync_to_thread=False),
+            "hints": Provide(lambda: hints, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         ready_checks={"database": db.ping, "nats": bus.ready},
         before_start=[enforce_policies],

@@ -9,7 +9,15 @@ from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem, ProblemTable
 
 from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooManyInvites
-from chat_realtime.live.domain import AccountSuspended, RoomGone, SessionEnded, TicketRefused
+from chat_realtime.live.domain import (
+    AccountSuspended,
+    CursorInvalid,
+    RoomGone,
+    SessionEnded,
+    TicketRefused,
+    TooManyRooms,
+    TooManyStreams,
+)
 from chat_realtime.messages.domain import (
     Busy,
     CidConflict,
@@ -51,6 +59,9 @@ PROBLEMS: ProblemTable = {
     InvalidToken: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     TicketRefused: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     SessionEnded: Problem(401, "unauthenticated", "The session was revoked."),
+    CursorInvalid: Problem(400, "invalid_cursor", "A room or a cursor is malformed."),
+    TooManyRooms: Problem(400, "too_large", "Too many rooms for one stream."),
+    TooManyStreams: Problem(503, "busy", "Too many streams are open right now."),
     AccountSuspended: Problem(403, "banned", "The account is suspended."),
     RoomGone: Problem(404, "not_found", "There is no such room."),
     RoomNotFound: Problem(404, "not_found", "There is no such room."),
