@@ -159,6 +159,7 @@ def test_the_service_describes_itself() -> None:
         "auth.account.registered.v1",
         "auth.session.revoked.v1",
         "auth.role.changed.v1",
+        "auth.bot.created.v1",
         "auth.account.suspended.v1",
         "auth.account.restored.v1",
     ]

@@ -17,4 +17,4 @@ class Server(MPServer):
             if worker.pid is not None:
                 with suppress(ProcessLookupError):
                     os.kill(worker.pid, SIGNAL)
-        super().shutdown(exit_code)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]

@@ -23,6 +23,8 @@ from auth_gateway.access.gate import Gate
 from auth_gateway.access.tokens import AccessTokens
 from auth_gateway.accounts.hashing import PasswordHashing
 from auth_gateway.accounts.routes import ACCOUNT_ROUTES
+from auth_gateway.bots.keys import ApiKeys
+from auth_gateway.bots.routes import BOT_ROUTES
 from auth_gateway.consumers import subscriptions
 from auth_gateway.docs.routes import DocumentFetcher, docs_routes
 from auth_gateway.edge import surround
@@ -104,7 +106,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             "nats": bus.ready,
             "storage": partial(is_writable, db),
         },
-        middleware=[gate_of(settings, signer, revocations)],
+        middleware=[gate_of(settings, signer, revocations, ApiKeys(db, revocations, now=now))],
         before_start=[enforce_policies, partial(_surround, settings)],
     )
 
@@ -137,6 +139,7 @@ def routes_of(
         *ACCOUNT_ROUTES,
         *SESSION_ROUTES,
         *SUSPENSION_ROUTES,
+        *BOT_ROUTES,
         *KEY_ROUTES,
         connect,
         *docs,
@@ -155,10 +158,13 @@ def keeping_of(settings: Settings, keys: KeySet, outbox: Outbox, now: Clock) -> 
     )
 
 
-def gate_of(settings: Settings, signer: Signer, revocations: Revocations) -> DefineMiddleware:
+def gate_of(
+    settings: Settings, signer: Signer, revocations: Revocations, api_keys: ApiKeys
+) -> DefineMiddleware:
     return DefineMiddleware(
         Gate,
         tokens=AccessTokens(signer, revocations),
+        keys=api_keys,
         revocations=revocations,
         limiters=limiters_of(settings),
         trusted_hops=settings.trusted_proxy_hops,

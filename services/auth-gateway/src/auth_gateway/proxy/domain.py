@@ -63,7 +63,7 @@ _UNSOUND = re.compile(
 )
 """Spellings that two parsers may read as two different paths."""
 _TOKEN_PARAMETERS = re.compile(
-    rb"(?:\A|[&;])(?:access_token|token|ticket|refresh_token|id_token|authorization|api_key)=",
+    rb"(?:\A|[&;])(?:access_token|token|ticket|refresh_token|id_token|authorization|api_?key|x-api-key|key)=",
     re.IGNORECASE,
 )
 

@@ -34,4 +34,6 @@ def identity_for(
         claims["until"] = principal.expires_at
     if principal.session_id is not None:
         claims["sid"] = str(principal.session_id)
+    if principal.scopes is not None:
+        claims["scope"] = " ".join(sorted(principal.scopes))
     return signer.sign(TOKEN_TYPE, claims)

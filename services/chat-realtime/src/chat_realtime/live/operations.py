@@ -17,6 +17,7 @@ from seda_contracts.live import room_subject, user_subject
 from seda_contracts.realtime import EphemeralFrame, Hello
 from seda_db import Database
 from seda_identity import Principal, Role
+from seda_identity.identity import scopes_of
 from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -83,9 +84,14 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
                 raise TicketRefused
             if not await store.use_ticket(tx, ticket_id, expires_at=expires_at):
                 raise TicketRefused
-    return Admitted(
-        principal=principal, expires_at=None if hello.ticket is not None else expires_at
-    )
+    if hello.ticket is not None:
+        # Its own end is only about the hello; a key's end, where it tells one, ends the socket.
+        until = principal.expires_at
+        return Admitted(
+            principal=principal,
+            expires_at=None if until is None else datetime.fromtimestamp(until, UTC),
+        )
+    return Admitted(principal=principal, expires_at=expires_at)
 
 
 async def check_standing(tx: AsyncSession, principal: Principal, *, now: datetime) -> None:
@@ -209,6 +215,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
             role=Role[claims.get("role", "USER")],
             aal=int(claims.get("aal", 1)),
             perm_version=int(claims.get("perm_v", 0)),
+            expires_at=int(claims["until"]) if "until" in claims else None,
+            scopes=scopes_of(claims),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidToken("it names no person soundly") from error

@@ -16,6 +16,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 from seda_contracts import realtime
 from seda_identity import Principal
+from seda_identity.principal import ScopeMissing
 from seda_identity.tokens import InvalidToken, KeysUnavailable, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
@@ -24,7 +25,7 @@ from websockets.frames import CloseCode
 
 from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
-from chat_realtime.live.commands import Desk, perform
+from chat_realtime.live.commands import PERMISSIONS, Desk, perform
 from chat_realtime.live.domain import (
     AccountSuspended,
     RoomGone,
@@ -369,6 +370,9 @@ class SocketEdge:
 
     async def _serve(self, client: Client, command: Command) -> None:
         try:
+            permission = PERMISSIONS.get(command.op)
+            if permission is not None and client.principal is not None:
+                client.principal.check_scope(permission)
             match command.body:
                 case realtime.Hello() as hello:
                     await self._greet(client, command, hello)
@@ -432,8 +436,9 @@ class SocketEdge:
         try:
             for room, cursor in rooms.items():
                 try:
+                    client.principal.check_scope(PERMISSIONS["room.sub"])
                     begun = await joining.begin(self._hall, client.principal, room, cursor)
-                except (RoomGone, RoomNotFound, NotMember, Banned) as refusal:
+                except (RoomGone, RoomNotFound, NotMember, Banned, ScopeMissing) as refusal:
                     client.session.leave(room)
                     ready.append(realtime.RoomReady(room=room, result="gone"))
                     refusals.append(refusal)
