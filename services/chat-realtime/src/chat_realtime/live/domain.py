@@ -45,6 +45,27 @@ class TooManyComing(Exception):
         return "Too many sockets are coming in right now."
 
 
+class CursorInvalid(Exception):
+    """Not a room and a place as this service writes them."""
+
+    def __str__(self) -> str:
+        return "A room or a cursor is malformed."
+
+
+class TooManyRooms(Exception):
+    def __str__(self) -> str:
+        return "Too many rooms for one stream."
+
+
+class TooManyStreams(Exception):
+    """This process serves as many streams as it may."""
+
+    retry_after_seconds = 5
+
+    def __str__(self) -> str:
+        return "Too many streams are open right now."
+
+
 class SessionRevokedNotice(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_revoked"
 ):
