@@ -17,6 +17,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 from seda_contracts import realtime
 from seda_identity import Principal
+from seda_identity.principal import ScopeMissing
 from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
