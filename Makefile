@@ -71,11 +71,15 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: bench
-bench: setup ## measure the main flow beside this machine's floor, events beside FastStream, and sends
+bench: setup ## measure the product beside floors and peers: main flow, events, sends, history, fan-out
 	@sh infra/bench/peers/install.sh
 	@$(BIN)/python infra/bench/main_flow.py
 	@$(BIN)/python infra/bench/events.py
 	@$(BIN)/python infra/bench/sends.py
+	@$(BIN)/python infra/bench/history.py
+	@$(BIN)/python infra/bench/fanout.py
+	@$(BIN)/python infra/bench/latencies.py
+	@$(BIN)/python infra/bench/reconnect.py
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations

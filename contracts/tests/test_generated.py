@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from seda_contracts import asyncapi, generate, typescript
+from seda_contracts import asyncapi, generate, realtime, realtime_typescript, typescript
+from seda_contracts.realtime_codes import CLOSES, ERRORS
+from seda_contracts.realtime_events import EPHEMERALS, EVENTS, REPLIES, STATES
 from seda_contracts.registry import BY_TYPE, REGISTRY
 from seda_contracts.schema import json_schema
 
@@ -142,9 +144,20 @@ def test_typescript_has_every_type_and_only_known_names() -> None:
         assert f'"{type_name}": "{entry.contract.subject_filter()}"' in text
 
 
+def test_typescript_of_the_socket_has_every_word_and_only_known_names() -> None:
+    text = realtime_typescript.module()
+    declared = set(re.findall(r"^export (?:interface|type) (\w+)", text, re.MULTILINE))
+    fields = re.sub('"[^"]*"', "", " ".join(re.findall(r": (.*);$", text, re.MULTILINE)))
+    assert set(re.findall(r"\b[A-Z]\w+", fields)) <= declared | {"Readonly", "Record"}
+    rows = {**realtime.BODIES, **REPLIES, **EVENTS, **STATES, **EPHEMERALS}
+    assert [f'"{name}": {rows[name].__name__};' for name in rows if f'"{name}":' not in text] == []
+    assert [code for code in CLOSES if f"  {code}: {{" not in text] == []
+    assert [code for code in ERRORS if f'  "{code}": "{ERRORS[code]}",' not in text] == []
+
+
 def test_a_word_without_typescript_is_refused() -> None:
     with pytest.raises(LookupError, match="no TypeScript"):
-        typescript._type({"type": "object", "additionalProperties": {"type": "integer"}})
+        typescript._type({"type": "array", "prefixItems": []})
 
 
 def test_writing_mends_what_is_missing_stale_or_left_over(tmp_path: Path) -> None:

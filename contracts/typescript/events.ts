@@ -29,7 +29,7 @@ export interface AccountRestored {
   readonly perm_version: number;
 }
 
-/** Nobody acts as this person until `until`, or until it is restored. Why, the owner keeps. */
+/** Nobody acts as this person until `until`, or until it is restored. Why is the owner's. */
 export interface AccountSuspended {
   readonly user_id: Uuid;
   readonly suspended_by: Uuid;
@@ -82,6 +82,15 @@ export interface Artwork {
   readonly url: string;
   readonly width_pixels?: number | null;
   readonly height_pixels?: number | null;
+}
+
+/** Somebody wants to hear nothing of somebody, or wants to again. The other never learns of it. The version only rises for the two, so an older word is dropped. */
+export interface BlockChanged {
+  readonly user_id: Uuid;
+  readonly blocked_id: Uuid;
+  readonly is_blocked: boolean;
+  readonly version: number;
+  readonly changed_at: Timestamp;
 }
 
 /** An account without a person: it signs in by keys that its owner makes. */
@@ -385,6 +394,7 @@ export interface DataOf {
   "auth.account.restored.v1": AccountRestored;
   "user.profile.created.v1": UserProfileCreated;
   "user.profile.updated.v1": UserProfileUpdated;
+  "user.block.changed.v1": BlockChanged;
   "user.v1": UserState;
   "artist.profile.created.v1": ArtistProfileCreated;
   "artist.profile.updated.v1": ArtistProfileUpdated;
@@ -430,6 +440,7 @@ export const SUBJECTS = {
   "auth.account.restored.v1": "seda.evt.auth.account.restored.v1.*",
   "user.profile.created.v1": "seda.evt.user.profile.created.v1.*",
   "user.profile.updated.v1": "seda.evt.user.profile.updated.v1.*",
+  "user.block.changed.v1": "seda.evt.user.block.changed.v1.*",
   "user.v1": "seda.state.user.v1.*",
   "artist.profile.created.v1": "seda.evt.artist.profile.created.v1.*",
   "artist.profile.updated.v1": "seda.evt.artist.profile.updated.v1.*",

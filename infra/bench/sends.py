@@ -1,4 +1,5 @@
-"""Measure durable sends: messages kept, numbered and told of, one by one and by group commit.
+"""Measure durable sends: kept, numbered and told of, one by one and by group commit, and beside a
+Node service that keeps each by a transaction.
 
 What is timed is what a chat process does between the edge and the acknowledgement, live signals
 included, without HTTP. Publishing the outbox is not: it comes after the acknowledgement, and
@@ -13,11 +14,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +31,8 @@ from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 from events import Figure, show
 from figures import percentile
+from node_peer import NodePeer
+from programs import cpu_seconds
 from seda_db import Database
 from seda_identity import Principal
 from seda_messaging import Bus, Outbox
@@ -39,13 +43,13 @@ from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
 
 ROUNDS = 3
-SECONDS = 1.0
-WARM_UP_SECONDS = 0.25
+SECONDS = 0.8
+WARM_UP_SECONDS = 0.2
 SENDERS = (1, 32, 256)
 ROOMS = (1, 100)
 CONNECTIONS = 32
 """For the transactions of their own; more would only wait for each other."""
-ALONE, TOGETHER = "one by one", "batcher"
+ALONE, TOGETHER, NODE = "one by one", "batcher", "node pg"
 Send = Callable[[Draft], Awaitable[Sent]]
 
 PEOPLE = """
@@ -64,6 +68,8 @@ class Ground:
     """A migrated database with rooms in which everybody may speak, and a process's parts."""
 
     admin: asyncpg.Connection
+    node: NodePeer
+    postgres_pid: int
     db: Database
     recording: Recording
     batcher: Batcher
@@ -91,6 +97,16 @@ class Ground:
         assert kept == numbered == logged == told == messages
 
 
+class Measured(NamedTuple):
+    """Seconds to the acknowledgement, of every message that was begun within the time; processor
+    seconds of the sending process and of PostgreSQL per message, warm-up included.
+    """
+
+    times: list[float]
+    cpu: float
+    postgres_cpu: float
+
+
 async def main(arguments: list[str]) -> None:
     began = time.monotonic()
     figures: dict[str, Figure] = {}
@@ -99,42 +115,69 @@ async def main(arguments: list[str]) -> None:
         figures.setdefault(name, Figure(name)).add(variant, value)
 
     async with ground() as here:
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
+            variants = (ALONE, TOGETHER, NODE)[:: 1 if turn % 2 else -1]
             for rooms in ROOMS:
                 for senders in SENDERS:
                     where = f"{senders} at once, {rooms} room{'s' if rooms > 1 else ''}"
-                    for variant in (ALONE, TOGETHER):
-                        times = await measure(here, variant, senders=senders, rooms=rooms)
-                        add(f"sends/s, {where}", variant, len(times) / SECONDS)
+                    for variant in variants:
+                        measured = await measure(here, variant, senders=senders, rooms=rooms)
+                        add(f"sends/s, {where}", variant, len(measured.times) / SECONDS)
                         for tail in (50, 99):
-                            took = 1000 * percentile(times, tail / 100)
-                            add(f"acknowledged after p{tail} ms, {where}", variant, took)
+                            took = 1000 * percentile(measured.times, tail / 100)
+                            add(f"acknowledged p{tail} ms, {where}", variant, took)
+                        add(f"CPU ms each, {where}", variant, 1000 * measured.cpu)
+                        spent = 1000 * measured.postgres_cpu
+                        add(f"PostgreSQL CPU ms each, {where}", variant, spent)
     print(f"machine      {os.cpu_count()} x {platform.machine()}, PostgreSQL with fsync on")
     print(f"run          {ROUNDS} rounds, {time.monotonic() - began:.0f} s in all")
-    show(list(figures.values()), floor=ALONE)
+    show(list(figures.values()), floor=NODE)
     if arguments[:1] == ["--json"]:
         text = json.dumps([asdict(figure) for figure in figures.values()], indent=2) + "\n"
         await asyncio.to_thread(Path(arguments[1]).write_text, text)
 
 
-async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> list[float]:
-    """Seconds to the acknowledgement, of every message sent within the time.
-
-    Each sender waits for one acknowledgement before the next message.
-    """
+async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> Measured:
+    """Each sender waits for one acknowledgement before the next message."""
     await here.clear()
-    send: Send = here.send_alone if variant == ALONE else here.batcher.send
+    own = here.node.cpu_seconds if variant == NODE else time.process_time
+    spent, spent_there = own(), cpu_seconds(here.postgres_pid, with_children=True)
+    if variant == NODE:
+        sent, times = await here.node.measure(
+            rooms=here.rooms[:rooms],
+            people=[person.require_user() for person in here.people[:senders]],
+            warm_up_seconds=WARM_UP_SECONDS,
+            seconds=SECONDS,
+        )
+    else:
+        send: Send = here.send_alone if variant == ALONE else here.batcher.send
+        sent, times = await keep_sending(send, here.people[:senders], here.rooms[:rooms])
+    spent, spent_there = (
+        own() - spent,
+        cpu_seconds(here.postgres_pid, with_children=True) - spent_there,
+    )
+    await here.check(sent)
+    return Measured(times, spent / sent, spent_there / sent)
+
+
+async def keep_sending(
+    send: Send, people: Sequence[Principal], rooms: Sequence[UUID]
+) -> tuple[int, list[float]]:
     times: list[float] = []
     sent = 0
     numbers = count()
 
-    async def keep_sending(principal: Principal, from_: float, until: float) -> None:
+    async def one(principal: Principal, from_: float, until: float) -> None:
         nonlocal sent
         while (started := time.monotonic()) < until:
             number = next(numbers)
-            room_id = here.rooms[number % rooms]
             text = f"message {number}, about as long as people write them"
-            draft = Draft(principal=principal, room_id=room_id, cid=str(uuid7()), text=text)
+            draft = Draft(
+                principal=principal,
+                room_id=rooms[number % len(rooms)],
+                cid=str(uuid7()),
+                text=text,
+            )
             await send(draft)
             sent += 1
             if started >= from_:
@@ -142,10 +185,9 @@ async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> li
 
     from_ = time.monotonic() + WARM_UP_SECONDS
     async with asyncio.TaskGroup() as tasks:
-        for principal in here.people[:senders]:
-            tasks.create_task(keep_sending(principal, from_, from_ + SECONDS))
-    await here.check(sent)
-    return times
+        for principal in people:
+            tasks.create_task(one(principal, from_, from_ + SECONDS))
+    return sent, times
 
 
 @asynccontextmanager
@@ -165,8 +207,13 @@ async def ground() -> AsyncIterator[Ground]:
         await admin.execute("ANALYZE")
         await bus.open()
         try:
-            async with signals.run(), batcher.run():
-                yield Ground(admin, db, recording, batcher, rooms, people)
+            async with (
+                NodePeer.running(database.app_url, connections=CONNECTIONS) as node,
+                signals.run(),
+                batcher.run(),
+            ):
+                assert postgres.pid is not None
+                yield Ground(admin, node, postgres.pid, db, recording, batcher, rooms, people)
         finally:
             await bus.close()
             await db.close()

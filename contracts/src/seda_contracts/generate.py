@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from seda_contracts import asyncapi, realtime_document, typescript
+from seda_contracts import asyncapi, realtime_document, realtime_typescript, typescript
 from seda_contracts.registry import REGISTRY
 from seda_contracts.schema import json_schema
 
@@ -34,6 +34,7 @@ def files() -> dict[str, str]:
         "asyncapi/system.json": _json(asyncapi.system_document()),
         "asyncapi/socket.json": _json(realtime_document.document()),
         "typescript/events.ts": typescript.module(),
+        "typescript/socket.ts": realtime_typescript.module(),
     }
 
 

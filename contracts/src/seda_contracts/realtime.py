@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 SUBPROTOCOL = "seda.v1.json"
+VERSION = 1
 
 Retry = Literal["never", "later", "after_refresh"]
 ReportCategory = Literal["spam", "harassment", "hate", "sexual", "violence", "other"]
@@ -31,11 +32,15 @@ class Resume(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """Exactly one of `ticket` (one use, from the gateway) and `token` (an access token)."""
+    """Exactly one of `ticket` (one use, from the gateway) and `token` (an access token).
+
+    `v` is the version the client speaks; another than the server's is closed with 4502.
+    """
 
     ticket: str | None = None
     token: str | None = None
     resume: Resume = Resume()
+    v: int = VERSION
 
 
 class Refresh(msgspec.Struct, frozen=True):

@@ -112,7 +112,7 @@ def document() -> Document:
             }
         },
         "operations": _operations(messages),
-        "components": {"messages": messages, "schemas": _schemas()},
+        "components": {"messages": messages, "schemas": schemas(f"{SCHEMAS}{{name}}")},
     }
 
 
@@ -203,7 +203,8 @@ def _named(name: str, body: type[msgspec.Struct]) -> Document:
     return {"name": name, **({"summary": inspect.cleandoc(text)} if text else {})}
 
 
-def _schemas() -> Document:
+def schemas(ref_template: str) -> dict[str, Document]:
+    """Every struct of the socket once, by name; they refer to each other by the template."""
     structs: list[type[msgspec.Struct]] = [
         *realtime.BODIES.values(),
         *REPLIES.values(),
@@ -215,6 +216,6 @@ def _schemas() -> Document:
         realtime.Failure,
     ]
     _, components = msgspec.json.schema_components(
-        list(dict.fromkeys(structs)), ref_template=f"{SCHEMAS}{{name}}"
+        list(dict.fromkeys(structs)), ref_template=ref_template
     )
     return components

@@ -117,6 +117,7 @@ REGISTRY = (
     ),
     _row("B", user.UserProfileCreated, "user-artist"),
     _row("B", user.UserProfileUpdated, "user-artist"),
+    _row("B", user.BlockChanged, "user-artist", "chat-realtime.blocks"),
     _row("B", user.UserState, "user-artist", "chat-realtime.people", personal_data=True),
     _row("B", artist.ArtistProfileCreated, "user-artist", "verification.artists"),
     _row("B", artist.ArtistProfileUpdated, "user-artist", "verification.artists"),

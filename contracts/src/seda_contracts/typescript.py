@@ -19,26 +19,26 @@ export type Timestamp = string;
 
 def module() -> str:
     schemas = shared_schemas((entry.contract for entry in REGISTRY), REF + "{name}")
-    parts = [HEAD, *(_interface(name, schemas[name]) for name in sorted(schemas))]
+    parts = [HEAD, *(interface(name, schemas[name]) for name in sorted(schemas))]
     rows = [(entry.contract.TYPE, entry.contract) for entry in REGISTRY]
     parts.append(
-        _block(
+        block(
             "/** The data of every type. */\nexport interface DataOf",
-            [f"{_quoted(name)}: {contract.__name__};" for name, contract in rows],
+            [f"{quoted(name)}: {contract.__name__};" for name, contract in rows],
         )
         + "\nexport type Type = keyof DataOf;\n"
     )
     parts.append(
-        _block(
+        block(
             "/** What to subscribe to; the last token is the key. */\nexport const SUBJECTS =",
-            [f"{_quoted(name)}: {_quoted(contract.subject_filter())}," for name, contract in rows],
+            [f"{quoted(name)}: {quoted(contract.subject_filter())}," for name, contract in rows],
         ).rstrip()
         + " as const satisfies Record<Type, string>;\n"
     )
     return "\n".join(parts)
 
 
-def _interface(name: str, schema: Schema) -> str:
+def interface(name: str, schema: Schema) -> str:
     required = set(schema.get("required", ()))
     fields = [
         f"readonly {field}{'' if field in required else '?'}: {_type(value)};"
@@ -46,10 +46,10 @@ def _interface(name: str, schema: Schema) -> str:
     ]
     text = str(schema.get("description", ""))
     comment = f"/** {' '.join(text.split())} */\n" if text else ""
-    return _block(f"{comment}export interface {name}", fields)
+    return block(f"{comment}export interface {name}", fields)
 
 
-def _block(head: str, lines: list[str]) -> str:
+def block(head: str, lines: list[str]) -> str:
     return "\n".join([f"{head} {{", *(f"  {line}" for line in lines), "}", ""])
 
 
@@ -59,7 +59,7 @@ def _type(schema: Schema) -> str:
         case {"$ref": ref}:
             return str(ref).removeprefix(REF)
         case {"enum": values}:
-            return " | ".join(_quoted(value) for value in values)
+            return " | ".join(quoted(value) for value in values)
         case {"anyOf": choices}:
             return " | ".join(_type(choice) for choice in choices)
         case {"type": "array", "items": items}:
@@ -69,12 +69,18 @@ def _type(schema: Schema) -> str:
             return "Uuid"
         case {"type": "string", "format": "date-time"}:
             return "Timestamp"
+        case {"type": "object", "additionalProperties": dict() as values}:
+            return f"Readonly<Record<string, {_type(values)}>>"
+        case {"type": "object"} if "properties" not in schema:
+            return "Readonly<Record<string, unknown>>"
         case {"type": "integer" | "number"}:
             return "number"
         case {"type": "string" | "boolean" | "null" as name}:
             return str(name)
+    if not schema:
+        return "unknown"
     raise LookupError(f"no TypeScript for {schema}")
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -289,7 +289,7 @@ def knock() -> Callable[[Chat], Any]:
     return open_socket
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_chat(
     database: ServiceDatabase, broker: EmbeddedNats, keys: GatewayKeys
 ) -> Callable[..., Any]:

@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ import pytest
 from seda_testkit.caller import IDENTITY_HEADER, Caller
 from seda_testkit.eventually import eventually
 from seda_testkit.ports import free_port
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 if TYPE_CHECKING:
     from seda_testkit.databases import ServiceDatabase
@@ -135,3 +136,73 @@ async def is_alive(http: httpx.AsyncClient) -> bool:
         return (await http.get("/readyz")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+async def test_two_processes_on_one_port_share_a_room(
+    database: "ServiceDatabase", broker: "EmbeddedNats", keys: "GatewayKeys", start_chat: Any
+) -> None:
+    port = free_port()
+    environment = {
+        "ENV": "development",
+        "PORT": "0",
+        "SOCKET_PORT": str(port),
+        "SOCKET_REUSE_PORT": "true",
+        "DATABASE_URL": database.app_url,
+        "NATS_URL": broker.url,
+        "GATEWAY_URL": keys.gateway_url,
+    }
+    async with (
+        start_chat() as chat,
+        served(environment) as one,
+        served(environment) as two,
+        AsyncExitStack() as sockets,
+    ):
+        await asyncio.gather(logged(one, "socket.listening"), logged(two, "socket.listening"))
+        ann = chat.person()
+        room = await ann.room()
+        # The kernel spreads clients over the listeners by a hash of their ports.
+        members: list[ClientConnection] = []
+        while not all([await sockets_of(one, port), await sockets_of(two, port)]):
+            assert len(members) < 20
+            address = f"ws://127.0.0.1:{port}/api/v1/realtime"
+            client = await sockets.enter_async_context(connect(address, compression=None))
+            members.append(client)
+            hello = {"id": 1, "op": "hello", "d": {"token": keys.access_token(ann.id)}}
+            await client.send(json.dumps(hello))
+            await client.send(json.dumps({"id": 2, "op": "room.sub", "room": str(room), "d": {}}))
+            await received(client, op="live")
+        said = {"cid": str(uuid4()), "text": "to everyone"}
+        command = {"id": 3, "op": "msg.send", "room": str(room), "d": said}
+        await members[0].send(json.dumps(command))
+        heard = [await received(client, op="ev") for client in members]
+        assert {event["d"]["text"] for event in heard} == {"to everyone"}
+        assert len({event["seq"] for event in heard}) == 1
+
+
+async def received(client: "ClientConnection", **wanted: Any) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            frame = json.loads(await client.recv())
+            if all(frame.get(name) == value for name, value in wanted.items()):
+                return dict(frame)
+
+
+async def sockets_of(process: asyncio.subprocess.Process, port: int) -> int:
+    """Established connections to the port that this process, or its child, has accepted."""
+    return await asyncio.to_thread(_sockets_of, process.pid, port)
+
+
+def _sockets_of(pid: int, port: int) -> int:
+    pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    mine = {
+        os.readlink(handle)
+        for each in pids
+        for handle in Path(f"/proc/{each}/fd").iterdir()
+        if handle.is_symlink()
+    }
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        f"socket:[{row[9]}]" in mine
+        for row in rows
+        if row[3] == "01" and row[1].endswith(f":{port:04X}")
+    )

@@ -10,6 +10,7 @@ from chat_realtime import consumers
 from chat_realtime.cards import domain as cards_domain
 from chat_realtime.consumers import subscriptions
 from chat_realtime.invites import domain as invites_domain
+from chat_realtime.limits import domain as limits_domain
 from chat_realtime.live import domain as live_domain
 from chat_realtime.live.failures import failure_of
 from chat_realtime.messages import domain as messages_domain
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 DOMAINS = (
     cards_domain,
     invites_domain,
+    limits_domain,
     live_domain,
     messages_domain,
     moderation_domain,
@@ -59,7 +61,8 @@ def test_every_domain_error_has_its_problem(kind: type[Exception]) -> None:
 
 @pytest.mark.parametrize("kind", list(PROBLEMS), ids=lambda kind: kind.__name__)
 def test_every_problem_has_a_code_the_socket_knows(kind: type[Exception]) -> None:
-    error = kind(1) if kind in (rooms_domain.Muted, rooms_domain.SlowMode) else kind()
+    waits = (rooms_domain.Muted, rooms_domain.SlowMode, limits_domain.RateLimited)
+    error = kind(1) if kind in waits else kind()
     assert failure_of(error).code in set(ERRORS) - {"internal"}
 
 
@@ -78,6 +81,7 @@ def test_everything_the_registry_promises_is_consumed() -> None:
         "chat-realtime.cards",
         "chat-realtime.people",
         "chat-realtime.sessions",
+        "chat-realtime.blocks",
     }
     assert consumers.__doc__
 

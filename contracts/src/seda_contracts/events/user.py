@@ -25,6 +25,22 @@ class UserProfileUpdated(Event, frozen=True, kw_only=True):
     updated_at: Timestamp
 
 
+class BlockChanged(Event, frozen=True, kw_only=True):
+    """Somebody wants to hear nothing of somebody, or wants to again. The other never learns of it.
+
+    The version only rises for the two, so an older word is dropped.
+    """
+
+    TYPE: ClassVar[str] = "user.block.changed.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    blocked_id: UUID
+    is_blocked: bool
+    version: int
+    changed_at: Timestamp
+
+
 class UserState(State, frozen=True, kw_only=True):
     """What others may show of a person. Personal data."""
 

@@ -22,6 +22,19 @@ WSTEST = TOOLS / "python2/bin/wstest"
 AGENT = "chat-realtime"
 CASES = 517
 """Of the pinned suite. A run that ends early must not look good."""
+DEFLATED_AGENT = "chat-realtime, deflate on"
+DEFLATED_ASKED = [
+    f"{group}.{case}"
+    for group in (
+        *(f"12.{data}" for data in range(1, 6)),
+        *(f"13.{offer}" for offer in range(1, 8)),
+    )
+    for case in (1, 2, 3, 4, 5, 11)
+]
+DEFLATED_CASES = 72
+"""Of the groups about permessage-deflate, which the listener offers only when told to: every way to
+offer it, with messages of 16 to 4096 bytes and one in fragments. Each case is a thousand messages,
+and the suite takes an hour for the larger ones."""
 RUN_SECONDS_MAX = 280
 
 
@@ -32,20 +45,26 @@ class SuiteFailed(Exception):
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     waivers = verdict.read_waivers((FOLDER / "waivers.toml").read_text())
+    reports: Path = options.reports
     try:
-        index = _run_suite(options.reports, on_asyncio=options.asyncio)
+        index = _run_suite(reports, on_asyncio=options.asyncio)
+        deflated = _run_suite(reports / "deflate", on_asyncio=options.asyncio, deflate=True)
     except SuiteFailed as error:
         print(f"autobahn: {error}", file=sys.stderr)
         return 2
     cases = verdict.read_cases(index)
     print(verdict.table(cases, waivers))
     found = verdict.complaints(cases, waivers, expected=CASES)
-    print(f"\nEvery case: {options.reports}/index.html")
+    cases = verdict.read_cases(deflated)
+    print(f"\n{DEFLATED_AGENT}")
+    print(verdict.table(cases, {}))
+    found += verdict.complaints(cases, {}, expected=DEFLATED_CASES, may_lack=frozenset())
+    print(f"\nEvery case: {reports}/index.html and {reports}/deflate/index.html")
     print("\n".join(["", "NOT GOOD:", *found]) if found else "good: nothing failed")
     return 1 if found else 0
 
 
-def _run_suite(reports: Path, *, on_asyncio: bool) -> dict[str, Any]:
+def _run_suite(reports: Path, *, on_asyncio: bool, deflate: bool = False) -> dict[str, Any]:
     """What the suite found, by case number."""
     if not WSTEST.exists():
         raise SuiteFailed("the suite is not installed; `make autobahn` installs it")
@@ -58,18 +77,22 @@ def _run_suite(reports: Path, *, on_asyncio: bool) -> dict[str, Any]:
         (reports / "wstest.log").open("wb") as log,
         asyncio.Runner(loop_factory=loop_factory) as loop,
     ):
-        loop.run(_ask_everything(reports, log))
+        loop.run(_ask_everything(reports, log, deflate=deflate))
     if not index.exists():
         raise SuiteFailed(f"it left no report; {reports}/wstest.log says why")
-    found: dict[str, Any] = json.loads(index.read_text())[AGENT]
+    found: dict[str, Any] = json.loads(index.read_text())[DEFLATED_AGENT if deflate else AGENT]
     return found
 
 
-async def _ask_everything(reports: Path, log: BinaryIO) -> None:
+async def _ask_everything(reports: Path, log: BinaryIO, *, deflate: bool) -> None:
     """Listen, and let wstest knock once for each case."""
     specification = reports / "fuzzingclient.json"
-    async with listening() as url:
-        wanted = {"outdir": str(reports), "servers": [{"agent": AGENT, "url": url}], "cases": ["*"]}
+    async with listening(deflate=deflate) as url:
+        wanted = {
+            "outdir": str(reports),
+            "servers": [{"agent": DEFLATED_AGENT if deflate else AGENT, "url": url}],
+            "cases": DEFLATED_ASKED if deflate else ["*"],
+        }
         specification.write_text(json.dumps(wanted))
         process = await asyncio.create_subprocess_exec(
             WSTEST, "--mode=fuzzingclient", f"--spec={specification}", stdout=log, stderr=log

@@ -7,7 +7,7 @@ are questions to the listener that the suite asks.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from chat_realtime.live.framing import text_frame
+from chat_realtime.live.framing import BINARY, TEXT, deflated_frame, text_frame
 from chat_realtime.live.listener import Connection, Listener, ListenerOptions
 from websockets.frames import Frame, Opcode
 
@@ -20,10 +20,16 @@ class Echo:
         connection.client = self
 
     def received(self, connection: Connection, payload: bytes) -> None:
-        connection.write(text_frame(payload))
+        if connection.deflates:
+            connection.write(deflated_frame(payload, TEXT))
+        else:
+            connection.write(text_frame(payload))
 
     def received_binary(self, connection: Connection, payload: bytes) -> None:
-        connection.write(Frame(Opcode.BINARY, payload).serialize(mask=False))
+        if connection.deflates:
+            connection.write(deflated_frame(payload, BINARY))
+        else:
+            connection.write(Frame(Opcode.BINARY, payload).serialize(mask=False))
 
     def closed(self, connection: Connection) -> None:
         pass
@@ -39,9 +45,10 @@ class Echo:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[str]:
+async def listening(*, deflate: bool = False) -> AsyncIterator[str]:
     """The address to knock at, on a port the kernel gave."""
-    listener = Listener(ListenerOptions(path="/", frame_bytes_max=MESSAGE_BYTES_MAX), Echo())
+    options = ListenerOptions(path="/", frame_bytes_max=MESSAGE_BYTES_MAX, deflate=deflate)
+    listener = Listener(options, Echo())
     await listener.start()
     try:
         yield f"ws://127.0.0.1:{listener.port}/"

@@ -20,12 +20,15 @@ from seda_runtime.settings import load
 from chat_realtime.attention.routes import AttentionRoutes
 from chat_realtime.consumers import subscriptions
 from chat_realtime.invites.routes import InviteRoutes
+from chat_realtime.limits.domain import Rate
+from chat_realtime.limits.gate import Gate, GateRates
 from chat_realtime.live.operations import Hints, make_door
 from chat_realtime.live.routes import LiveRoutes
 from chat_realtime.live.runner import LiveSide, run_live
 from chat_realtime.live.stream import Listen
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
+from chat_realtime.messages.posting import Posting
 from chat_realtime.messages.routes import MessageRoutes
 from chat_realtime.moderation.routes import ModerationRoutes
 from chat_realtime.pins.routes import PinRoutes
@@ -50,6 +53,8 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     signals = Signals(bus)
     recording = Recording(outbox=outbox, signals=signals, now=now)
     batcher = Batcher(db, recording)
+    gate = Gate(_rates(settings))
+    posting = Posting(db=db, batcher=batcher, gate=gate, now=now)
     door = make_door(settings.gateway_url, now=now)
     hints = Hints()
 
@@ -74,7 +79,8 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
                     bus=bus,
                     db=db,
                     recording=recording,
-                    batcher=batcher,
+                    posting=posting,
+                    gate=gate,
                     door=door,
                     stopping=app.state.stopping,
                 ) as live,
@@ -105,7 +111,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),
             "recording": Provide(lambda: recording, sync_to_thread=False),
-            "batcher": Provide(lambda: batcher, sync_to_thread=False),
+            "posting": Provide(lambda: posting, sync_to_thread=False),
             "look": Provide(look, sync_to_thread=False),
             "listen": Provide(listen, sync_to_thread=False),
             "hints": Provide(lambda: hints, sync_to_thread=False),
@@ -116,6 +122,14 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         on_app_init=[
             require_identity(IdentityVerifier(settings.gateway_url, audience=NAME)),
         ],
+    )
+
+
+def _rates(settings: Settings) -> GateRates:
+    return GateRates(
+        person_messages=Rate(settings.person_messages_per_second, settings.person_messages_burst),
+        room_messages=Rate(settings.room_messages_per_second, settings.room_messages_burst),
+        room_typing=Rate(settings.room_typing_per_second, settings.room_typing_burst),
     )
 
 

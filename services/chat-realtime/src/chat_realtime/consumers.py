@@ -13,7 +13,7 @@ from seda_contracts.events.auth import (
     SessionRevoked,
 )
 from seda_contracts.events.unfurl import LinkUnresolvable, TrackResolved
-from seda_contracts.events.user import UserState
+from seda_contracts.events.user import BlockChanged, UserState
 from seda_db import Database
 from seda_messaging import Delivery, Subscription, first_delivery
 
@@ -45,6 +45,14 @@ async def on_user_state(
     """No inbox: the version decides, whatever comes twice or late."""
     async with db.begin() as tx:
         await people.apply_user_state(tx, recording.signals, state)
+
+
+async def on_block_changed(
+    event: BlockChanged, _: Delivery, *, db: Database, recording: Recording
+) -> None:
+    """No inbox: the version decides."""
+    async with db.begin() as tx:
+        await people.apply_block(tx, event)
 
 
 async def on_artist_state(
@@ -89,14 +97,15 @@ def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...
     def with_parts(handler: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         return partial(handler, db=db, recording=recording)
 
-    cards_of, people_of, sessions_of = (
-        f"chat-realtime.{purpose}" for purpose in ("cards", "people", "sessions")
+    cards_of, people_of, sessions_of, blocks_of = (
+        f"chat-realtime.{purpose}" for purpose in ("cards", "people", "sessions", "blocks")
     )
     return (
         Subscription(TrackResolved, with_parts(on_track_resolved), consumer=cards_of),
         Subscription(LinkUnresolvable, with_parts(on_link_unresolvable), consumer=cards_of),
         Subscription(UserState, with_parts(on_user_state), consumer=people_of),
         Subscription(ArtistState, with_parts(on_artist_state), consumer=people_of),
+        Subscription(BlockChanged, with_parts(on_block_changed), consumer=blocks_of),
         Subscription(SessionRevoked, with_parts(on_session_revoked), consumer=sessions_of),
         Subscription(RoleChanged, with_parts(on_role_changed), consumer=sessions_of),
         Subscription(AccountSuspended, with_parts(on_account_suspended), consumer=sessions_of),

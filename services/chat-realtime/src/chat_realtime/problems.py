@@ -9,12 +9,14 @@ from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.problems import Problem, ProblemTable
 
 from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooManyInvites
+from chat_realtime.limits.domain import RateLimited
 from chat_realtime.live.domain import (
     AccountSuspended,
     CursorInvalid,
     RoomGone,
     SessionEnded,
     TicketRefused,
+    TooManyComing,
     TooManyRooms,
     TooManyStreams,
 )
@@ -92,6 +94,8 @@ PROBLEMS: ProblemTable = {
     NothingToDelete: Problem(422, "nothing_to_delete", "Name what is to be deleted."),
     CannotModerateSelf: Problem(422, "cannot_moderate_self", "You cannot act on yourself."),
     Busy: Problem(503, "busy", "Too many messages are on their way right now."),
+    RateLimited: Problem(429, "rate_limited", "Too much in too short a time."),
+    TooManyComing: Problem(503, "busy", "Too many sockets are coming in right now."),
     Stopping: Problem(503, "unavailable", "This server is about to stop."),
     DatabaseUnavailable: Problem(503, "unavailable", "The database is not reachable right now."),
 }

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from seda_contracts.events.user import UserState
+from seda_contracts.events.user import BlockChanged, UserState
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
 from sqlalchemy import text
@@ -40,12 +40,26 @@ async def counts(person: "Person", room: UUID) -> tuple[int, int]:
     return item["unread"], item["mentions"]
 
 
-async def block(chat: "Chat", person: "Person", blocked: "Person") -> None:
-    async with chat.db.begin() as tx:
-        await tx.execute(
-            text("INSERT INTO chat.block VALUES (:user_id, :blocked_id, 1, true)"),
-            {"user_id": person.id, "blocked_id": blocked.id},
+async def block(
+    chat: "Chat", person: "Person", blocked: "Person", *, is_blocked: bool = True, version: int = 1
+) -> None:
+    """As user-artist says it; returns when it has arrived."""
+    await chat.publish(
+        BlockChanged(
+            user_id=person.id,
+            blocked_id=blocked.id,
+            is_blocked=is_blocked,
+            version=version,
+            changed_at=utc_now(),
         )
+    )
+
+    async def is_known() -> bool:
+        async with chat.db.read() as tx:
+            query = text("SELECT version FROM chat.block WHERE user_id = :id")
+            return bool((await tx.scalar(query, {"id": person.id}) or 0) >= version)
+
+    await eventually(is_known)
 
 
 async def test_a_mention_is_shown_to_all_and_counted_for_whom_it_names(chat: "Chat") -> None:
@@ -90,6 +104,20 @@ async def test_nobody_is_named_who_is_not_in_the_room_or_has_blocked_the_author(
     assert (await eve.ok("GET", "/chat/unread"))["items"] == []
     # What a blocked person says is nothing one has to read.
     assert await counts(ben, room) == (0, 0)
+
+
+async def test_a_block_that_is_taken_back_counts_again_and_an_older_word_changes_nothing(
+    chat: "Chat",
+) -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    await block(chat, ben, ann, version=1)
+    await ann.post(room)
+    assert await counts(ben, room) == (0, 0)
+    await block(chat, ben, ann, is_blocked=False, version=2)
+    assert await counts(ben, room) == (1, 0)
+    await block(chat, ben, ann, version=1)
+    assert await counts(ben, room) == (1, 0)
 
 
 async def test_devices_on_two_processes_see_one_mark(chat: "Chat", other_chat: "Chat") -> None:

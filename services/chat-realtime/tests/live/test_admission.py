@@ -1,13 +1,17 @@
 """Who may open a socket, for how long, and how it ends."""
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import pytest
 from chat_realtime.live import store
 from seda_contracts.events.auth import RoleChanged, SessionRevoked
 from seda_runtime.clock import utc_now
+from seda_testkit.eventually import eventually
+from websockets.exceptions import InvalidStatus
 
 if TYPE_CHECKING:
     from conftest import Chat
@@ -216,3 +220,96 @@ async def test_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
         async with ann.socket() as socket:
             await socket.connection.send(payload)
             assert await socket.close_code() == code
+
+
+async def test_a_ticket_shown_twice_at_the_same_moment_lets_one_in(
+    chat: "Chat", knock: Any
+) -> None:
+    ann = chat.person()
+    ticket = ann.ticket()
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(knock(chat)) for _ in range(8)]
+        await asyncio.gather(*(socket.say("hello", ticket=ticket) for socket in sockets))
+        answers = await asyncio.gather(*(socket.until(id=1) for socket in sockets))
+    assert sorted(answer.get("op", "refused") for answer in answers) == ["ready", *["refused"] * 7]
+
+
+async def test_a_hello_that_breaks_its_transaction_breaks_no_others(
+    chat: "Chat", knock: Any
+) -> None:
+    people = [chat.person() for _ in range(6)]
+    tickets = [person.ticket() for person in people]
+    tickets[3] = people[3].ticket(jti="no\x00text")
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(knock(chat)) for _ in people]
+        hellos = zip(sockets, tickets, strict=True)
+        await asyncio.gather(*(socket.say("hello", ticket=ticket) for socket, ticket in hellos))
+        answers = await asyncio.gather(*(socket.until(id=1) for socket in sockets))
+        assert [place for place, answer in enumerate(answers) if "err" in answer] == [3]
+        assert await sockets[3].close_code() == 1013
+
+
+async def test_a_hello_of_another_version_is_closed(chat: "Chat", knock: Any) -> None:
+    ann = chat.person()
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=ann.ticket(), v=2)
+        assert await socket.close_code() == 4502
+    async with knock(chat) as socket:
+        await socket.say("hello", ticket=ann.ticket(), v=1)
+        await socket.until(op="ready")
+
+
+async def test_who_has_not_said_hello_yet_counts_until_let_in_or_gone(
+    chat: "Chat", start_chat: Any, knock: Any
+) -> None:
+    async with start_chat(hellos_waiting_max=2) as small:
+        edge = small.live.edge
+        async with small.person().socket(), small.person().socket(), small.person().socket():
+            assert not edge.is_busy()
+            async with knock(small) as one, knock(small):
+                await one.until(op="welcome")
+                await eventually(edge.is_busy)
+                with pytest.raises(InvalidStatus) as refusal:
+                    async with knock(small):
+                        pass
+                assert refusal.value.response.status_code == 503
+                assert refusal.value.response.headers["Retry-After"] == "1"
+            await eventually(lambda: not edge.is_busy())
+
+
+async def test_draining_many_spreads_them_and_ends_the_rest_with_a_restart(
+    chat: "Chat", start_chat: Any, knock: Any
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with start_chat(drain_window_seconds=0.5) as leaving:
+            opening = (stack.enter_async_context(leaving.person().socket()) for _ in range(100))
+            sockets = await asyncio.gather(*opening)
+            stranger = await stack.enter_async_context(knock(leaving))
+            await stranger.until(op="welcome")
+        told = [await socket.until(op="drain") for socket in sockets]
+        delays = sorted(frame["in_ms"] for frame in told)
+        assert delays == [5 * place for place in range(100)]
+        assert {await socket.close_code() for socket in sockets} == {4012}
+        assert await stranger.close_code() == 1012
+
+
+async def test_the_oldest_of_too_many_sockets_is_closed_on_whichever_process(
+    chat: "Chat", start_chat: Any
+) -> None:
+    async with (
+        start_chat(sockets_per_user_max=3) as one,
+        start_chat(sockets_per_user_max=3) as two,
+        start_chat(sockets_per_user_max=3) as three,
+    ):
+        ann, ben = one.person(), one.person()
+        async with (
+            ann.socket() as oldest,
+            ann.socket(via=two) as second,
+            ben.socket(via=two) as bens,
+            ann.socket(via=three) as third,
+            ann.socket(via=two) as newest,
+        ):
+            assert await oldest.close_code() == 4503
+            for socket in (second, third, newest, bens):
+                await socket.say("hb")
+                await socket.until(op="hb.ok")

@@ -59,7 +59,7 @@ async def test_a_request_with_several_connection_fields_and_known_extras_opens_a
         (request("Cookie: __Host-seda_at=victim"), 403),
         (request("Origin: https://evil.example"), 403),
         (request("Origin: https://seda.example", "Origin: https://seda.example"), 400),
-        (request("Sec-WebSocket-Protocol: seda.v9.json"), 400),
+        (request("Sec-WebSocket-Protocol: chat"), 400),
         (request(without="Connection"), 426),
         (request("Connection: keep-alive", without="Connection"), 426),
         (request(without="Upgrade"), 426),
@@ -194,3 +194,40 @@ async def test_nothing_after_a_refused_request_is_answered(
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(reader.read(), 5) == b"Not found.\n"
         assert edge.events == []
+
+
+async def test_a_client_of_another_version_is_told_by_a_close_code(
+    listening: Any, raw: Any
+) -> None:
+    async with listening() as (listener, edge):
+        data = request("Sec-WebSocket-Protocol: seda.v9.json")
+        reader, _writer, head = await raw(listener, request=data)
+        assert status(head) == 101
+        assert b"Sec-WebSocket-Protocol: seda.v9.json" in head
+        frame = await asyncio.wait_for(reader.readexactly(4), 5)
+        assert (frame[0], frame[2:]) == (0x88, (4502).to_bytes(2, "big"))
+        assert edge.events == []
+
+
+async def test_a_client_that_offers_our_version_among_others_gets_it(
+    listening: Any, raw: Any
+) -> None:
+    async with listening() as (listener, edge):
+        data = request("Sec-WebSocket-Protocol: seda.v9.json, seda.v1.json")
+        _reader, _writer, head = await raw(listener, request=data)
+        assert b"Sec-WebSocket-Protocol: seda.v1.json" in head
+        await edge.heard("opened")
+
+
+async def test_a_handshake_while_too_many_come_in_is_told_when_to_try_again(
+    listening: Any, raw: Any
+) -> None:
+    async with listening() as (listener, edge):
+        listener.is_busy = lambda: True
+        _reader, _writer, head = await raw(listener, request=request())
+        assert status(head) == 503
+        assert b"Retry-After: 1" in head
+        assert edge.events == []
+        listener.is_busy = lambda: False
+        _reader, _writer, head = await raw(listener, request=request())
+        assert status(head) == 101

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from chat_realtime.live.framing import text_frame
+from chat_realtime.live.framing import deflated_frame, text_frame
 from chat_realtime.live.hub import BATCH_BYTES_MAX, Hub
 
 ROOM = UUID("01890000-0000-7000-8000-000000000001")
@@ -15,8 +15,14 @@ class Turn:
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] = []
+        self.windows_seconds: list[float] = []
 
     def call_soon(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """A window is over with the turn after the one that began it."""
+        self.windows_seconds.append(seconds)
         self.callbacks.append(callback)
 
     def end(self) -> None:
@@ -28,7 +34,8 @@ class Turn:
 class Listening:
     """A member that keeps what it is handed; `when_written` stands for a filling buffer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, deflates: bool = False) -> None:
+        self.deflates = deflates
         self.writes: list[bytes] = []
         self.when_written: Callable[[], None] | None = None
 
@@ -41,7 +48,7 @@ class Listening:
 
 def hall(*members: Listening, head: int = 0) -> tuple[Hub, Turn]:
     turn = Turn()
-    hub = Hub(turn.call_soon)
+    hub = Hub(turn.call_soon, turn.call_later)
     hub.open_room(ROOM, head=head)
     for member in members:
         hub.join(ROOM, member, after_seq=head)
@@ -188,3 +195,57 @@ def test_a_heartbeat_can_tell_where_each_room_stands() -> None:
     hub, _turn = hall(ann)
     hub.publish(ROOM, b"one", seq=1)
     assert hub.heads(ann) == {ROOM: 1}
+
+
+def test_one_message_is_compressed_once_for_all_who_agreed_on_it() -> None:
+    ann, ben, cas = Listening(), Listening(deflates=True), Listening(deflates=True)
+    hub, turn = hall(ann, ben, cas)
+    hub.publish(ROOM, b"one" * 50, seq=1)
+    turn.end()
+    assert ann.writes == [text_frame(b"one" * 50)]
+    assert ben.writes == [deflated_frame(b"one" * 50)]
+    assert ben.writes[0] is cas.writes[0]
+
+
+def test_who_reads_compressed_and_stops_is_told_of_the_hole_like_everyone() -> None:
+    ben = Listening(deflates=True)
+    hub, turn = hall(ben, head=5)
+    hub.pause(ben)
+    hub.publish(ROOM, b"lost", seq=6)
+    hub.publish_state(ROOM, "who", b"state")
+    turn.end()
+    assert ben.writes == []
+    hub.resume(ben)
+    (write,) = ben.writes
+    assert b'"lagged"' in write
+    assert write.endswith(text_frame(b"state"))
+    hub.publish(ROOM, b"next", seq=7)
+    turn.end()
+    assert ben.writes[1:] == [deflated_frame(b"next")]
+    hub.leave(ROOM, ben)
+    hub.publish(ROOM, b"not for ben", seq=8)
+    turn.end()
+    assert len(ben.writes) == 2
+
+
+def test_a_big_room_that_goes_on_talking_is_written_to_once_per_window() -> None:
+    members = [Listening() for _ in range(400)]
+    hub, turn = hall(*members)
+    hub.publish(ROOM, b"at once", seq=1)
+    turn.end()
+    assert members[0].writes == [text_frame(b"at once")]
+    hub.publish(ROOM, b"waits", seq=2)
+    hub.publish(ROOM, b"too", seq=3)
+    assert len(members[0].writes) == 1
+    turn.end()
+    assert members[0].writes[1:] == [text_frame(b"waits") + text_frame(b"too")]
+    turn.end()
+    assert turn.callbacks == []
+    assert turn.windows_seconds == [0.002, 0.002]
+
+
+def test_a_small_room_has_no_window() -> None:
+    hub, turn = hall(*(Listening() for _ in range(20)))
+    hub.publish(ROOM, b"one", seq=1)
+    turn.end()
+    assert turn.callbacks == turn.windows_seconds == []

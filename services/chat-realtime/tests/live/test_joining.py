@@ -1,11 +1,13 @@
 """The hand-over from log to live, with something happening exactly in between."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 from chat_realtime.live import joining
-from chat_realtime.live.joining import Hall
+from chat_realtime.live.joining import Hall, look
+from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import Client
 from chat_realtime.rooms.domain import NotMember
 from seda_contracts.realtime import Cursor
@@ -21,6 +23,7 @@ def hall_of(chat: "Chat") -> Hall:
         hub=chat.live.hub,
         feeds=chat.live.feeds,
         board=chat.live.board,
+        looks=Together(partial(look, chat.live.db)),
         now=utc_now,
     )
 

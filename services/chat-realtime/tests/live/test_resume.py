@@ -1,10 +1,12 @@
 """Coming back, falling behind, and signals that got lost: nothing is missed, nothing twice."""
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
+from chat_realtime.log import operations as log_operations
 from seda_testkit.eventually import eventually
 from sqlalchemy import text
 
@@ -188,3 +190,150 @@ async def _append_silently(chat: "Chat", room: UUID, entries: int = 1) -> None:
             ),
             {"id": room, "entries": entries},
         )
+
+
+@pytest.mark.parametrize("seq", [-1, 2**63, 2**70, "1", 1.5, None])
+async def test_a_cursor_that_is_no_number_of_a_log_is_a_malformed_hello_or_a_snapshot(
+    chat: "Chat", knock: Any, seq: Any
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with knock(chat) as socket:
+        cursors = {str(room): {"ep": "1", "seq": seq}}
+        await socket.say("hello", ticket=ann.ticket(), resume={"rooms": cursors})
+        if seq in (2**63, 2**70):
+            assert (await socket.until(op="ready"))["rooms"][0]["result"] == "snapshot"
+        else:
+            frame = await socket.until(id=1)
+            assert frame["err"]["code"] == "bad_request"
+            assert socket.events(room) == []
+
+
+async def test_every_result_is_the_same_on_a_process_that_never_saw_the_room(
+    chat: "Chat", other_chat: "Chat"
+) -> None:
+    ann, ben = chat.person(), chat.person()
+    rooms = [await ann.room(ben) for _ in range(3)]
+    private = await ann.room(is_private=True)
+    missed, current, forged = rooms
+    for room in rooms:
+        await ann.post(room)
+    heads = {room: (await ann.ok("GET", f"/chat/rooms/{room}"))["last_seq"] for room in rooms}
+    cursors = {
+        str(missed): {"ep": "1", "seq": heads[missed] - 2},
+        str(current): {"ep": "1", "seq": heads[current]},
+        str(forged): {"ep": "1", "seq": heads[forged] + 1},
+        str(private): {"ep": "1", "seq": 1},
+    }
+    heard = []
+    for process in (chat, other_chat):
+        async with ben.socket(via=process, resume=cursors) as bens:
+            for room in rooms:
+                await bens.until(op="live", room=str(room))
+            heard.append((bens.ready["rooms"], [bens.events(room) for room in rooms]))
+    assert heard[0] == heard[1]
+    results = [state["result"] for state in heard[0][0]]
+    assert results == ["replay", "current", "snapshot", "gone"]
+    assert [event["seq"] for event in heard[0][1][0]] == [heads[missed] - 1, heads[missed]]
+
+
+async def test_a_subscription_with_a_cursor_from_elsewhere_is_told_to_take_a_snapshot(
+    chat: "Chat",
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with ann.socket() as anns:
+        for ep, seq in (("0", 1), ("1", 10_000)):
+            assert (await anns.ask("room.sub", room, ep=ep, seq=seq))["result"] == "snapshot"
+            await anns.until(op="live")
+
+
+async def test_who_comes_back_to_a_followed_room_is_served_from_memory(
+    chat: "Chat", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    reads = _count_reads(monkeypatch)
+    async with ann.socket(room) as anns:
+        start = anns.live_head()
+        for n in range(5):
+            sent = await anns.ask("msg.send", room, cid=f"n{n}", text="x")
+        await anns.until(op="ev", seq=sent["seq"])
+        async with ben.socket(resume={str(room): {"ep": "1", "seq": start}}) as bens:
+            await bens.until(op="live")
+            assert bens.events(room) == anns.events(room)
+        assert reads == []
+
+
+async def test_a_room_new_to_the_process_is_read_once_for_all_who_come_back(
+    chat: "Chat", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = chat.person()
+    people = [chat.person() for _ in range(8)]
+    room = await ann.room(*people)
+    start = (await ann.post(room))["seq"]
+    await ann.post(room)
+    reads = _count_reads(monkeypatch)
+    cursor = {str(room): {"ep": "1", "seq": start}}
+    async with contextlib.AsyncExitStack() as stack:
+        opening = (stack.enter_async_context(each.socket(resume=cursor)) for each in people)
+        for socket in await asyncio.gather(*opening):
+            await socket.until(op="live")
+            assert [event["seq"] for event in socket.events(room)] == [start + 1]
+    assert len(reads) == 1
+
+
+async def test_words_that_were_deleted_meanwhile_are_not_handed_out_from_memory(
+    chat: "Chat",
+) -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ann.socket(room) as anns:
+        start = anns.live_head()
+        sent = await anns.ask("msg.send", room, cid="c", text="secret")
+        await anns.ask("msg.edit", room, message_id=sent["msg"], text="secret still")
+        gone = await anns.ask("msg.delete", room, message_id=sent["msg"])
+        await anns.until(op="ev", seq=gone["seq"])
+        async with ben.socket(resume={str(room): {"ep": "1", "seq": start}}) as bens:
+            await bens.until(op="live")
+            assert bens.events(room) == await ann.events(room, after_seq=start)
+            assert len(bens.events(room)) == 3
+            assert "secret" not in str(bens.heard)
+
+
+async def test_who_was_removed_gets_nothing_from_memory(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ann.socket(room) as anns:
+        start = anns.live_head()
+        await _act(ann, room, "kick", ben)
+        await anns.until(op="ev", t="member.kicked")
+        async with ben.socket(resume={str(room): {"ep": "1", "seq": start}}) as bens:
+            assert bens.ready["rooms"][0]["result"] == "gone"
+            await bens.say("hb")
+            await bens.until(op="hb.ok")
+            assert bens.events(room) == []
+
+
+async def test_what_memory_did_not_hear_comes_from_the_log(chat: "Chat") -> None:
+    ann, ben = chat.person(), chat.person()
+    room = await ann.room(ben)
+    async with ann.socket(room) as anns:
+        start = anns.live_head()
+        await _append_silently(chat, room, entries=3)
+        async with ben.socket(resume={str(room): {"ep": "1", "seq": start}}) as bens:
+            await bens.until(op="live")
+            assert [event["seq"] for event in bens.events(room)] == [start + n for n in (1, 2, 3)]
+
+
+def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """The rooms whose log is read from here on."""
+    read: list[UUID] = []
+    missed = log_operations.missed
+
+    async def counted(tx: Any, room_id: UUID, **options: Any) -> Any:
+        read.append(room_id)
+        return await missed(tx, room_id, **options)
+
+    monkeypatch.setattr(log_operations, "missed", counted)
+    return read

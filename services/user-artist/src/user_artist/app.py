@@ -16,6 +16,7 @@ from seda_runtime.settings import load
 
 from user_artist.artists.operations import Artists
 from user_artist.artists.routes import ArtistRoutes
+from user_artist.blocks.routes import BlockRoutes
 from user_artist.consumers import subscriptions
 from user_artist.problems import PROBLEMS
 from user_artist.settings import Settings
@@ -47,7 +48,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         settings,
         name=SERVICE,
         description="Profiles of listeners and artists, and the search over them.",
-        route_handlers=[UserRoutes, ArtistRoutes],
+        route_handlers=[UserRoutes, BlockRoutes, ArtistRoutes],
         problems=PROBLEMS,
         lifespan=[messaging],
         dependencies={"db": _given(db), "profiles": _given(profiles), "artists": _given(artists)},

@@ -12,6 +12,7 @@ from user_artist.artists.domain import (
     NotArtistOwner,
     VerifiedNameFixed,
 )
+from user_artist.blocks.domain import CannotBlockSelf, TooManyBlocks
 from user_artist.names import BioRefused, NameRefused
 from user_artist.users.domain import HandleRefused, HandleTaken, ProfilePending, UserNotFound
 
@@ -20,6 +21,8 @@ PROBLEMS: ProblemTable = {
     AddressRefused: Problem(400, "address_refused", "This is not a public https address."),
     ArtistExists: Problem(409, "artist_exists", "You have an artist profile already."),
     ArtistNotFound: Problem(404, "artist_not_found", "No such artist."),
+    CannotBlockSelf: Problem(422, "cannot_block_self", "You cannot block yourself."),
+    TooManyBlocks: Problem(409, "too_many_blocks", "You have blocked too many people."),
     BioRefused: Problem(400, "bio_refused", "The biography holds characters that hide text."),
     CursorRefused: Problem(400, "cursor_refused", "This cursor is not from this search."),
     HandleRefused: Problem(400, "handle_refused", "This handle cannot be used."),

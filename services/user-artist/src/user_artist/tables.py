@@ -53,6 +53,22 @@ class ProfileRow(Table, table=True):
     updated_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class BlockRow(Table, table=True):
+    """Who wants to hear nothing of whom. One that was taken back stays and keeps its version."""
+
+    __tablename__ = "block"
+    __table_args__ = (
+        CheckConstraint("user_id <> blocked_id", name="not_oneself"),
+        Index("ix_block_listed", "user_id", "blocked_id", postgresql_where=text("is_blocked")),
+    )
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    blocked_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    is_blocked: bool = Field(sa_column=Column(Boolean, nullable=False))
+    version: int = Field(sa_column=Column(Integer, nullable=False))
+    changed_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class ArtistRow(Table, table=True):
     """One artist profile per person. `name_key` is the name as searched and ordered.
 

@@ -1,5 +1,5 @@
 """Commands that change something: each opens one transaction and calls the operation HTTP calls.
-Only a message that is sent goes to the batcher, as over HTTP.
+Only a message that is sent goes past the rates to the batcher, as over HTTP.
 
 The answer is made after the commit: an `ok` means that PostgreSQL has it.
 """
@@ -15,11 +15,12 @@ from seda_db import Database
 from seda_identity import Principal
 
 from chat_realtime.attention import operations as attention
+from chat_realtime.limits.gate import Gate
 from chat_realtime.live.session import Command
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations as messages
-from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.measures import measured_send
+from chat_realtime.messages.posting import Posting
 from chat_realtime.messages.sending import Draft
 from chat_realtime.moderation import operations as moderation
 from chat_realtime.moderation.domain import ActKind
@@ -63,7 +64,8 @@ class Desk:
 
     db: Database
     recording: Recording
-    batcher: Batcher
+    posting: Posting
+    gate: Gate
 
 
 async def perform(desk: Desk, principal: Principal, command: Command) -> dict[str, Any]:
@@ -77,7 +79,7 @@ async def perform(desk: Desk, principal: Principal, command: Command) -> dict[st
                 draft = Draft(
                     principal=principal, room_id=room_id, cid=cid, text=text, parent_id=parent_id
                 )
-                sent = await desk.batcher.send(draft)
+                sent = await desk.posting.send(draft)
             return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
         case realtime.EditMessage(message_id, text):
             async with desk.db.begin() as tx:

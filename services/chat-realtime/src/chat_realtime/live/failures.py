@@ -35,6 +35,7 @@ def _from_problem(problem: Problem, error: BaseException) -> Failure:
         return Failure(code=code, retry="never", msg=problem.title)
     seconds = getattr(error, "retry_after_seconds", None)
     retry_ms = None if seconds is None else int(seconds) * 1000
+    retry_ms = getattr(error, "retry_ms", retry_ms)
     return Failure(code=code, retry=ERRORS[code], msg=problem.title, retry_ms=retry_ms)
 
 

@@ -3,13 +3,15 @@
 One core-NATS subscription per room with local members. An event that is the next of its room and of
 the rights epoch we know goes straight to the hub. Anything else (a hole, a newer epoch) stops the
 room, reads the log and the rights from PostgreSQL, removes who may no longer listen and goes on.
-A sweep does the same for what was lost at the end, where no later event shows the hole.
+A sweep does the same for what was lost at the end, where no later event shows the hole. What was
+delivered last stays in memory for those who come back (`ring.py`).
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -27,14 +29,18 @@ from seda_runtime.telemetry import counter
 from chat_realtime.live.domain import RoomGone
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub, Member
+from chat_realtime.live.ring import Ring
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event
+from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
 from chat_realtime.log.store import positions
 from chat_realtime.presence.board import Board
 from chat_realtime.rooms import store as rooms_store
 
 log = get_logger(__name__)
 BROKER_SECONDS_MAX = 2
+CATCH_UP_SECONDS_MAX = 0.25
+"""How long somebody who comes back waits for the feed to hear what PostgreSQL has already."""
 _repairs = counter("seda_chat_feed_repairs", "Rooms whose events were read from the log again.")
 
 
@@ -53,6 +59,7 @@ class _Glance(msgspec.Struct):
     op: str
     seq: int = 0
     acl: int = 0
+    t: str = ""
 
 
 _glance = msgspec.json.Decoder(_Glance).decode
@@ -61,12 +68,30 @@ _glance = msgspec.json.Decoder(_Glance).decode
 class Feed:
     """One room as this process follows it."""
 
-    __slots__ = ("acl", "dirty", "followers", "ready", "repair", "room", "unsubscribe")
+    __slots__ = (
+        "acl",
+        "dirty",
+        "epoch",
+        "filling",
+        "followers",
+        "heard",
+        "ready",
+        "repair",
+        "ring",
+        "room",
+        "unsubscribe",
+    )
 
-    def __init__(self, room: UUID) -> None:
+    def __init__(self, room: UUID, ring: Ring) -> None:
         self.room = room
+        self.ring = ring
         self.followers = 0
         self.acl = 0
+        self.epoch = ""
+        self.heard: asyncio.Future[None] | None = None
+        """Done at the next event, when somebody waits for it."""
+        self.filling: asyncio.Task[None] | None = None
+        """Once there is one, the ring reaches back as far as it ever will."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unsubscribe: Unsubscribe | None = None
         self.repair: asyncio.Task[None] | None = None
@@ -74,11 +99,29 @@ class Feed:
         """Something was heard during a repair, which therefore has to read once more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedOptions:
+    """How much of each followed room is kept in memory."""
+
+    ring_events_max: int = 512
+    ring_bytes_max: int = 512 * 1024
+
+
 class Feeds:
     """All rooms that somebody here listens to."""
 
-    def __init__(self, hub: Hub, bus: Bus, db: Database, board: Board, *, now: Clock) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        bus: Bus,
+        db: Database,
+        board: Board,
+        options: FeedOptions,
+        *,
+        now: Clock,
+    ) -> None:
         self._hub = hub
+        self._options = options
         self._board = board
         self._bus = bus
         self._db = db
@@ -97,7 +140,12 @@ class Feeds:
         """
         feed = self._feeds.get(room)
         if feed is None:
-            feed = self._feeds[room] = Feed(room)
+            ring = Ring(
+                head=0,
+                events_max=self._options.ring_events_max,
+                bytes_max=self._options.ring_bytes_max,
+            )
+            feed = self._feeds[room] = Feed(room, ring)
             feed.followers += 1
             await self._open(feed)
             return
@@ -115,6 +163,22 @@ class Feeds:
             yield
         finally:
             self.unfollow(room)
+
+    async def missed(self, room: UUID, *, after_seq: int, position: Position) -> list[bytes] | None:
+        """The events up to a position that somebody has just been allowed to read, from memory.
+
+        None when memory does not have them all. A room that is new to this process is read from
+        the log once, for everyone who comes back to it.
+        """
+        feed = self._feeds[room]
+        if position.epoch != feed.epoch or not await self._reaches(feed, position.seq):
+            return None
+        if after_seq < feed.ring.start:
+            if feed.filling is None:
+                feed.filling = asyncio.create_task(self._fill(feed))
+            # Whoever goes away meanwhile does not take it from the others.
+            await asyncio.shield(feed.filling)
+        return feed.ring.between(after_seq, position.seq)
 
     async def sweep(self) -> None:
         """Compare every room with the database, and forget those nobody follows."""
@@ -156,6 +220,8 @@ class Feeds:
                 await feed.unsubscribe()
             raise
         feed.acl = position.acl
+        feed.epoch = position.epoch
+        feed.ring.restart(position.seq)
         self._hub.open_room(feed.room, head=position.seq)
         self._board.opened(feed.room)
         feed.ready.set_result(None)
@@ -204,9 +270,40 @@ class Feeds:
         if feed.repair is not None:
             feed.dirty = True
         elif glance.seq == audience.head + 1 and glance.acl == feed.acl:
-            self._hub.publish(feed.room, payload, seq=glance.seq)
+            self._publish(feed, payload, seq=glance.seq, kind=glance.t)
         else:
             self._start_repair(feed)
+
+    def _publish(self, feed: Feed, payload: bytes, *, seq: int, kind: str) -> None:
+        feed.ring.append(payload, seq=seq, kind=kind)
+        self._hub.publish(feed.room, payload, seq=seq)
+        if feed.heard is not None:
+            feed.heard.set_result(None)
+            feed.heard = None
+
+    async def _reaches(self, feed: Feed, seq: int) -> bool:
+        """Wait a moment for what was committed and is on its way here. Not for ever: it may be
+        lost, and then the log has it.
+        """
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
+                while feed.ring.head < seq:
+                    if feed.heard is None:
+                        feed.heard = asyncio.get_running_loop().create_future()
+                    await asyncio.shield(feed.heard)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _fill(self, feed: Feed) -> None:
+        try:
+            after_seq = max(0, feed.ring.head - REPLAY_ENTRIES_MAX)
+            async with self._db.read() as tx:
+                events = await log_operations.missed(tx, feed.room, after_seq=after_seq)
+        except BaseException:
+            feed.filling = None
+            raise
+        feed.ring.fill(events)
 
     def _start_repair(self, feed: Feed) -> None:
         feed.dirty = True
@@ -258,10 +355,12 @@ class Feeds:
             # More than one page behind: each client catches up by its own cursor.
             log.warning("feed.lagged", room=str(feed.room), entries=position.seq - audience.head)
             lagged = realtime.Lagged(room=feed.room, from_=audience.head)
+            feed.ring.restart(position.seq)
+            feed.filling = None
             self._hub.publish(feed.room, encode(lagged), seq=position.seq)
             return
         for event in events:
-            self._hub.publish(feed.room, encode_event(event), seq=event.seq)
+            self._publish(feed, encode_event(event), seq=event.seq, kind=event.t)
 
 
 def _reason(events: Sequence[EventFrame], user_id: UUID) -> str:

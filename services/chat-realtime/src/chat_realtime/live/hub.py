@@ -1,6 +1,8 @@
 """The sockets of this process, by room and by person, and the fan-out to them.
 
-A frame is built once per room. All frames of one event-loop turn leave in one write per member.
+A frame is built once per room, and once more compressed when somebody agreed on that. All frames of
+one event-loop turn leave in one write per member. In a big room that goes on talking they leave
+once per window instead: the first at once, the next when the window is over.
 A member that stops reading is taken off the list: durable events are not kept for it (the room's
 log has them), ephemeral ones are dropped, of each state the latest is kept. When it reads again it
 is told once where its hole begins.
@@ -14,14 +16,20 @@ from uuid import UUID
 
 from seda_contracts import realtime
 
-from chat_realtime.live.framing import encode, text_frame
+from chat_realtime.live.framing import HEADER_BYTES_MAX, deflated_frame, encode, text_frame
 
 BATCH_BYTES_MAX = 64 * 1024
 """One write above this would push every member over its high-water mark at once."""
 STATES_KEPT_MAX = 64
+WINDOW_SECONDS_MAX = 0.005
+WINDOW_SECONDS_PER_MEMBER = 5e-6
+"""About what a write costs: no window is longer than the flush before it took."""
+WINDOW_SECONDS_MIN = 0.001
+"""What a timer can hold; rooms of fewer members than this amounts to have no window."""
 
 Write = Callable[[bytes], None]
 CallSoon = Callable[[Callable[[], None]], object]
+CallLater = Callable[[float, Callable[[], None]], object]
 Changed = Callable[[UUID], None]
 
 
@@ -30,6 +38,9 @@ class Member(Protocol):
 
     @property
     def write(self) -> Write: ...
+
+    @property
+    def deflates(self) -> bool: ...
 
 
 class Lag:
@@ -46,10 +57,12 @@ class Audience:
     """The local members of one room, and the frames waiting for the end of this turn."""
 
     __slots__ = (
+        "_call_later",
         "_call_soon",
         "_pending",
         "_pending_bytes",
         "_scheduled",
+        "deflated",
         "fast",
         "head",
         "joining",
@@ -58,13 +71,17 @@ class Audience:
         "written_seq",
     )
 
-    def __init__(self, room: UUID, *, head: int, call_soon: CallSoon) -> None:
+    def __init__(
+        self, room: UUID, *, head: int, call_soon: CallSoon, call_later: CallLater
+    ) -> None:
         self.room = room
         self.head = head
         """The last durable event accepted for this room."""
         self.written_seq = head
         """The last durable event handed to the transports."""
         self.fast: dict[Member, Write] = {}
+        self.deflated: dict[Member, Write] = {}
+        """As `fast`, of those who are written compressed frames."""
         self.slow: dict[Member, Lag] = {}
         self.joining: dict[Member, int] = {}
         """Members that read the log further than we have heard, and up to where."""
@@ -72,18 +89,20 @@ class Audience:
         self._pending_bytes = 0
         self._scheduled = False
         self._call_soon = call_soon
+        self._call_later = call_later
 
     def __len__(self) -> int:
-        return len(self.fast) + len(self.slow) + len(self.joining)
+        return len(self.fast) + len(self.deflated) + len(self.slow) + len(self.joining)
 
     def __iter__(self) -> Iterator[Member]:
-        yield from (*self.fast, *self.slow, *self.joining)
+        yield from (*self.fast, *self.deflated, *self.slow, *self.joining)
 
-    def append(self, frame: bytes) -> None:
-        if self._pending_bytes + len(frame) > BATCH_BYTES_MAX:
+    def append(self, payload: bytes) -> None:
+        frame_bytes = HEADER_BYTES_MAX + len(payload)
+        if self._pending_bytes + frame_bytes > BATCH_BYTES_MAX:
             self.flush()
-        self._pending.append(frame)
-        self._pending_bytes += len(frame)
+        self._pending.append(payload)
+        self._pending_bytes += frame_bytes
         if not self._scheduled:
             self._scheduled = True
             self._call_soon(self._flush_turn)
@@ -91,24 +110,46 @@ class Audience:
     def flush(self) -> None:
         if not self._pending:
             return
-        joined = b"".join(self._pending)
-        self._pending.clear()
+        pending, self._pending = self._pending, []
         self._pending_bytes = 0
         self.written_seq = self.head
-        # A snapshot: a transport may call pause_writing inside write, which changes `fast`.
-        for write in list(self.fast.values()):
-            write(joined)
+        # Snapshots: a transport may call pause_writing inside write, which changes the lists.
+        if self.fast:
+            joined = b"".join([text_frame(payload) for payload in pending])
+            for write in list(self.fast.values()):
+                write(joined)
+        if self.deflated:
+            joined = b"".join([deflated_frame(payload) for payload in pending])
+            for write in list(self.deflated.values()):
+                write(joined)
+
+    def admit(self, member: Member) -> None:
+        (self.deflated if member.deflates else self.fast)[member] = member.write
+
+    def dismiss(self, member: Member) -> bool:
+        """False when it was not on the list."""
+        return (self.deflated if member.deflates else self.fast).pop(member, None) is not None
 
     def _flush_turn(self) -> None:
-        self._scheduled = False
+        """Nothing waited for long: at once, and then one write per member and window."""
+        if not self._pending:
+            self._scheduled = False
+            return
         self.flush()
+        members = len(self.fast) + len(self.deflated)
+        window_seconds = min(members * WINDOW_SECONDS_PER_MEMBER, WINDOW_SECONDS_MAX)
+        if window_seconds < WINDOW_SECONDS_MIN:
+            self._scheduled = False
+        else:
+            self._call_later(window_seconds, self._flush_turn)
 
 
 class Hub:
     """All local sockets. Every method is synchronous: no state is seen half changed."""
 
-    def __init__(self, call_soon: CallSoon) -> None:
+    def __init__(self, call_soon: CallSoon, call_later: CallLater) -> None:
         self._call_soon = call_soon
+        self._call_later = call_later
         self.changed: Changed = lambda _: None
         """Told of every room somebody came to or went from."""
         self._audiences: dict[UUID, Audience] = {}
@@ -116,9 +157,12 @@ class Hub:
         self._paused: set[Member] = set()
 
     def open_room(self, room: UUID, *, head: int) -> Audience:
-        return self._audiences.setdefault(
-            room, Audience(room, head=head, call_soon=self._call_soon)
-        )
+        audience = self._audiences.get(room)
+        if audience is None:
+            audience = self._audiences[room] = Audience(
+                room, head=head, call_soon=self._call_soon, call_later=self._call_later
+            )
+        return audience
 
     def close_room(self, room: UUID) -> None:
         audience = self._audiences.pop(room, None)
@@ -169,7 +213,7 @@ class Hub:
         """One durable event, the next of its room."""
         audience = self._audiences[room]
         audience.head = seq
-        audience.append(text_frame(payload))
+        audience.append(payload)
         if audience.joining:
             self._promote(audience)
 
@@ -178,24 +222,23 @@ class Hub:
         audience = self._audiences.get(room)
         if audience is None:
             return
-        frame = text_frame(payload)
-        audience.append(frame)
+        audience.append(payload)
         for lag in audience.slow.values():
             if key in lag.states or len(lag.states) < STATES_KEPT_MAX:
-                lag.states[key] = frame
+                lag.states[key] = payload
 
     def publish_ephemeral(self, room: UUID, payload: bytes) -> None:
         """Who reads now sees it; nobody else ever will."""
         audience = self._audiences.get(room)
-        if audience is not None and audience.fast:
-            audience.append(text_frame(payload))
+        if audience is not None and (audience.fast or audience.deflated):
+            audience.append(payload)
 
     def pause(self, member: Member) -> None:
         """The member's write buffer is full. Called from inside a write."""
         self._paused.add(member)
         for room in self._rooms_of.get(member, ()):
             audience = self._audiences[room]
-            if audience.fast.pop(member, None) is not None:
+            if audience.dismiss(member):
                 audience.slow[member] = Lag(audience.written_seq)
 
     def resume(self, member: Member) -> None:
@@ -207,11 +250,11 @@ class Hub:
             lag = audience.slow.pop(member, None)
             if lag is None:
                 continue
-            audience.fast[member] = member.write
+            audience.admit(member)
             if audience.written_seq > lag.from_seq:
                 lagged = realtime.Lagged(room=room, from_=lag.from_seq)
                 notices.append(text_frame(encode(lagged)))
-            notices.extend(lag.states.values())
+            notices.extend(map(text_frame, lag.states.values()))
         if notices:
             # One write at the end: it may pause the member again, which must find it on the list.
             member.write(b"".join(notices))
@@ -220,7 +263,7 @@ class Hub:
         if member in self._paused:
             audience.slow[member] = Lag(from_seq)
         else:
-            audience.fast[member] = member.write
+            audience.admit(member)
 
     def _promote(self, audience: Audience) -> None:
         ready = [member for member, seq in audience.joining.items() if seq <= audience.head]
@@ -231,6 +274,6 @@ class Hub:
 
     @staticmethod
     def _remove(audience: Audience, member: Member) -> None:
-        audience.fast.pop(member, None)
+        audience.dismiss(member)
         audience.slow.pop(member, None)
         audience.joining.pop(member, None)

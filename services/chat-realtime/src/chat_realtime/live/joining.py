@@ -4,29 +4,43 @@
 the two the caller announces what is coming.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import msgspec
 from seda_contracts import realtime
-from seda_contracts.realtime import EventFrame
 from seda_db import Database
-from seda_identity import Principal
+from seda_identity import Principal, Role
 from seda_runtime.clock import Clock
 
 from chat_realtime.live.feed import Feeds, Listening
 from chat_realtime.live.framing import encode, text_frame
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.line import Line
+from chat_realtime.live.together import Together
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event
 from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
 from chat_realtime.log.store import positions
 from chat_realtime.presence.board import Board
+from chat_realtime.rooms import store as rooms_store
+from chat_realtime.rooms.domain import RoomNotFound, Standing
 from chat_realtime.rooms.operations import standing_of
 
 REPLAY_WRITE_EVENTS = 50
 """Events per write while replaying, with a look at the client's pace between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The question how a person stands in a room, and where the room stands."""
+
+    room: UUID
+    principal: Principal
+
+
+Looks = Together[Look, tuple[Standing, Position]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +51,7 @@ class Hall:
     hub: Hub
     feeds: Feeds
     board: Board
+    looks: Looks
     now: Clock
 
 
@@ -47,7 +62,7 @@ class Joining:
     room: UUID
     result: realtime.ReplayResult
     position: Position
-    events: Sequence[EventFrame]
+    events: Sequence[bytes]
 
     def announcement(self) -> realtime.RoomReady:
         return realtime.RoomReady(
@@ -76,7 +91,8 @@ async def finish(
 ) -> None:
     """Send what was missed, then `live`. Raises what forbids listening, if that changed meanwhile.
 
-    The log is read again while the feed is ahead of what was read, or knows of newer rights.
+    What the feed has heard since comes from its memory; the rights and the log are read again when
+    the feed knows of newer rights, or no longer has what was missed.
     """
     try:
         while True:
@@ -88,8 +104,14 @@ async def finish(
             feed = hall.feeds.feed(joining.room)
             if audience is None:
                 raise AssertionError("a followed room has an audience")
-            if audience.head <= position.seq and feed.acl <= position.acl:
-                break
+            if feed.acl <= position.acl:
+                if audience.head <= position.seq:
+                    break
+                since = feed.ring.between(position.seq, audience.head)
+                if since is not None:
+                    position = msgspec.structs.replace(position, seq=audience.head)
+                    joining = replace(joining, position=position, events=since)
+                    continue
             cursor = realtime.Cursor(ep=position.epoch, seq=position.seq)
             joining = await _read(hall, principal, joining.room, cursor)
     except BaseException:
@@ -105,24 +127,62 @@ async def finish(
 async def _read(
     hall: Hall, principal: Principal, room: UUID, cursor: realtime.Cursor | None
 ) -> Joining:
+    standing, position = await hall.looks.ask(Look(room, principal))
+    standing.check_member(hall.now())
+    current = Joining(room=room, result="current", position=position, events=())
+    if cursor is None or (cursor.ep == position.epoch and cursor.seq == position.seq):
+        return current
+    if cursor.ep != position.epoch or not 0 < position.seq - cursor.seq <= REPLAY_ENTRIES_MAX:
+        return replace(current, result="snapshot")
+    # Nothing above the position is sent: up to it this person was a member just now.
+    events = await hall.feeds.missed(room, after_seq=cursor.seq, position=position)
+    if events is None:
+        return await _read_log(hall, principal, room, cursor)
+    return replace(current, result="replay", events=events)
+
+
+async def _read_log(
+    hall: Hall, principal: Principal, room: UUID, cursor: realtime.Cursor
+) -> Joining:
+    """Rights, position and events of one moment."""
     async with hall.db.read() as tx:
         (await standing_of(tx, room, principal)).check_member(hall.now())
         position = (await positions(tx, [room]))[room]
-        current = Joining(room=room, result="current", position=position, events=())
-        if cursor is None or (cursor.ep == position.epoch and cursor.seq == position.seq):
-            return current
-        missed = position.seq - cursor.seq
-        if cursor.ep != position.epoch or not 0 < missed <= REPLAY_ENTRIES_MAX:
-            return replace(current, result="snapshot")
-        events = await log_operations.missed(tx, room, after_seq=cursor.seq)
-        return replace(current, result="replay", events=events)
+        missed = await log_operations.missed(tx, room, after_seq=cursor.seq)
+    events = [encode_event(event) for event in missed]
+    if len(events) < position.seq - cursor.seq:
+        # It went on while we looked, further than is replayed.
+        return Joining(room=room, result="snapshot", position=position, events=())
+    return Joining(room=room, result="replay", position=position, events=events)
 
 
-async def _replay(connection: Line, events: Sequence[EventFrame]) -> bool:
+async def look(db: Database, looks: Sequence[Look]) -> list[tuple[Standing, Position] | Exception]:
+    """How people stand in rooms, and where the rooms stand, all of one moment."""
+    who = {(each.room, each.principal.require_user()): False for each in looks}
+    async with db.read() as tx:
+        standings = await rooms_store.standings(tx, who)
+        at = await positions(tx, list({each.room for each in looks}))
+    return [_seen(each, standings, at) for each in looks]
+
+
+def _seen(
+    asked: Look,
+    standings: Mapping[tuple[UUID, UUID], Standing],
+    at: Mapping[UUID, Position],
+) -> tuple[Standing, Position] | Exception:
+    standing = standings.get((asked.room, asked.principal.require_user()))
+    if standing is None:
+        return RoomNotFound()
+    # Sockets of one person may be of different roles for a moment.
+    is_admin = asked.principal.role >= Role.ADMIN
+    return replace(standing, is_platform_admin=is_admin), at[asked.room]
+
+
+async def _replay(connection: Line, events: Sequence[bytes]) -> bool:
     """False when the client went away meanwhile."""
     for start in range(0, len(events), REPLAY_WRITE_EVENTS):
         if not await connection.writable():
             return False
         chunk = events[start : start + REPLAY_WRITE_EVENTS]
-        connection.write(b"".join(text_frame(encode_event(event)) for event in chunk))
+        connection.write(b"".join(text_frame(event) for event in chunk))
     return connection.is_open

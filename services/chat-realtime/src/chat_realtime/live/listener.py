@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 
 from seda_contracts import realtime
 from websockets.exceptions import NegotiationError
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
@@ -26,12 +27,18 @@ from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
 from chat_realtime.live.framing import text_frame
+from chat_realtime.live.session import CLOSE_VERSION
 
 WRITE_HIGH_WATER_BYTES = 64 * 1024
 WRITE_LOW_WATER_BYTES = 16 * 1024
 KERNEL_SEND_BUFFER_BYTES = 64 * 1024
 """Without it the kernel hides a stalled reader for about 4 MB."""
+OTHER_VERSIONS = "seda."
 _LINGER_RESET = struct.pack("ii", 1, 0)
+# Without contexts a compressed frame serves everyone, and no connection keeps a window.
+_EXTENSIONS = [
+    ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,8 @@ class ListenerOptions:
     """How long a full write buffer is borne before the socket is closed."""
     close_timeout_seconds: float = 1
     tick_seconds: float = 1
+    deflate: bool = False
+    """Whether permessage-deflate is agreed on with who offers it, each message by itself."""
     reuse_port: bool = False
 
 
@@ -110,6 +119,7 @@ class Connection(asyncio.Protocol):
             subprotocols=[Subprotocol(realtime.SUBPROTOCOL)],
             select_subprotocol=_select_subprotocol,
             max_size=options.frame_bytes_max,
+            extensions=_EXTENSIONS if options.deflate else None,
         )
         self._message = bytearray()
         """The fragments so far, of a message that has more to come."""
@@ -184,6 +194,11 @@ class Connection(asyncio.Protocol):
         """The client does not read: what may be left out is."""
         return self._paused_at is not None
 
+    @property
+    def deflates(self) -> bool:
+        """Whether compressed frames may be written."""
+        return bool(self._protocol.extensions)
+
     def send(self, payload: bytes) -> None:
         if self.is_open:
             self.write(text_frame(payload))
@@ -248,7 +263,10 @@ class Connection(asyncio.Protocol):
         self._protocol.send_response(response)
         if self._protocol.state is State.OPEN:
             self._flush()
-            self._listener.edge.opened(self)
+            if self._protocol.subprotocol not in (None, realtime.SUBPROTOCOL):
+                self.close(CLOSE_VERSION, "the subprotocol is " + realtime.SUBPROTOCOL)
+            else:
+                self._listener.edge.opened(self)
 
     def _take_frame(self, frame: Frame) -> None:
         """Raises UnicodeDecodeError, which the parser answers with 1007."""
@@ -342,6 +360,8 @@ class Listener:
         self.emptied = asyncio.Event()
         """Set when the last connection has gone."""
         self.draining = False
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Asked before a handshake is accepted."""
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -407,6 +427,10 @@ def _refusal(protocol: ServerProtocol, request: Request, listener: Listener) -> 
         response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Restarting.\n")
         response.headers["Retry-After"] = "1"
         return response
+    if listener.is_busy():
+        response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Too many are coming in.\n")
+        response.headers["Retry-After"] = "1"
+        return response
     path, _, query = request.path.partition("?")
     if path != listener.options.path:
         return protocol.reject(HTTPStatus.NOT_FOUND, "Not found.\n")
@@ -427,9 +451,16 @@ def _refusal(protocol: ServerProtocol, request: Request, listener: Listener) -> 
 def _select_subprotocol(
     _protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
-    """Ours, or none when none was asked for; a client of another version is refused."""
+    """Ours, or none when none was asked for.
+
+    A client of another version of ours gets what it asked for and then close code 4502: a browser
+    does not show its page why a handshake was refused.
+    """
     if not offered:
         return None
     if realtime.SUBPROTOCOL in offered:
         return Subprotocol(realtime.SUBPROTOCOL)
+    for other in offered:
+        if other.startswith(OTHER_VERSIONS):
+            return other
     raise NegotiationError(f"the subprotocol is {realtime.SUBPROTOCOL}")

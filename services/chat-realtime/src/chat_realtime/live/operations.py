@@ -1,6 +1,7 @@
 """Who may open a socket, and when that ends: tickets, tokens and revoked sessions."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ from chat_realtime.live.domain import (
     SuspendedNotice,
     TicketRefused,
 )
+from chat_realtime.live.together import Together
 from chat_realtime.log.operations import Recording
 from chat_realtime.rooms.operations import standing_of
 from chat_realtime.signals import Signals
@@ -66,9 +68,21 @@ def make_door(gateway_url: str, *, now: Clock) -> Door:
     )
 
 
-async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
-    """Raises InvalidToken or TokenExpired, TicketRefused, AccountSuspended, SessionEnded or
-    KeysUnavailable.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """Somebody whose credential is genuine, and who has yet to be found in no list of the ended."""
+
+    principal: Principal
+    ticket_id: str | None
+    expires_at: datetime
+
+
+Knocks = Together[Knock, None]
+
+
+async def admit(knocks: Knocks, door: Door, hello: Hello) -> Admitted:
+    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded, AccountSuspended or
+    KeysUnavailable; and what `Together.ask` raises.
     """
     if hello.ticket is not None:
         claims = await door.tickets.verify(hello.ticket)
@@ -76,14 +90,12 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
         claims = await door.tokens.verify(hello.token or "")
     principal = _principal(claims)
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-    async with db.begin() as tx:
-        await check_standing(tx, principal, now=door.now())
-        if hello.ticket is not None:
-            ticket_id = claims.get("jti")
-            if not isinstance(ticket_id, str) or not ticket_id:
-                raise TicketRefused
-            if not await store.use_ticket(tx, ticket_id, expires_at=expires_at):
-                raise TicketRefused
+    ticket_id = None
+    if hello.ticket is not None:
+        ticket_id = claims.get("jti")
+        if not isinstance(ticket_id, str) or not ticket_id:
+            raise TicketRefused
+    await knocks.ask(Knock(principal=principal, ticket_id=ticket_id, expires_at=expires_at))
     if hello.ticket is not None:
         # Its own end is only about the hello; a key's end, where it tells one, ends the socket.
         until = principal.expires_at
@@ -94,19 +106,46 @@ async def admit(db: Database, door: Door, hello: Hello) -> Admitted:
     return Admitted(principal=principal, expires_at=expires_at)
 
 
-async def check_standing(tx: AsyncSession, principal: Principal, *, now: datetime) -> None:
-    """Raises AccountSuspended, SessionEnded or InvalidToken."""
-    if await store.suspended_among(tx, [principal.require_user()], now=now):
-        raise domain.AccountSuspended
-    if await _is_revoked(tx, principal):
-        raise SessionEnded
-    if await _is_outdated(tx, principal):
-        raise InvalidToken("the role has changed since")
+async def judge(db: Database, door: Door, knocks: Sequence[Knock]) -> list[Exception | None]:
+    """What keeps each of them out, if anything does. Uses up the tickets of the others."""
+    verdicts: list[Exception | None] = []
+    async with db.begin() as tx:
+        sessions = [knock.principal.session_id for knock in knocks]
+        revoked = await store.revoked_among(tx, [each for each in sessions if each is not None])
+        user_ids = {knock.principal.require_user() for knock in knocks}
+        newest = await store.perm_versions(tx, list(user_ids))
+        suspended = await store.suspended_among(tx, list(user_ids), now=door.now())
+        for knock in knocks:
+            principal = knock.principal
+            if principal.require_user() in suspended:
+                verdicts.append(domain.AccountSuspended())
+            elif principal.session_id in revoked:
+                verdicts.append(SessionEnded())
+            elif principal.perm_version < newest.get(principal.require_user(), 0):
+                verdicts.append(InvalidToken("the role has changed since"))
+            else:
+                verdicts.append(None)
+        unused = await store.use_tickets(
+            tx,
+            {
+                knock.ticket_id: knock.expires_at
+                for knock, verdict in zip(knocks, verdicts, strict=True)
+                if verdict is None and knock.ticket_id is not None
+            },
+        )
+    for place, knock in enumerate(knocks):
+        if verdicts[place] is not None or knock.ticket_id is None:
+            continue
+        if knock.ticket_id in unused:
+            unused.discard(knock.ticket_id)  # the same ticket twice at once lets in the first
+        else:
+            verdicts[place] = TicketRefused()
+    return verdicts
 
 
-async def readmit(db: Database, door: Door, principal: Principal, token: str) -> Admitted:
+async def readmit(knocks: Knocks, door: Door, principal: Principal, token: str) -> Admitted:
     """A newer token for an open socket. It must be the same person's."""
-    admitted = await admit(db, door, Hello(token=token))
+    admitted = await admit(knocks, door, Hello(token=token))
     if admitted.principal.user_id != principal.user_id:
         raise InvalidToken("somebody else's token")
     return admitted
@@ -194,17 +233,6 @@ async def restore(tx: AsyncSession, event: AccountRestored, *, now: datetime) ->
         until=None,
         now=now,
     )
-
-
-async def _is_revoked(tx: AsyncSession, principal: Principal) -> bool:
-    session_id = principal.session_id
-    return session_id is not None and bool(await store.revoked_among(tx, [session_id]))
-
-
-async def _is_outdated(tx: AsyncSession, principal: Principal) -> bool:
-    user_id = principal.require_user()
-    newest = (await store.perm_versions(tx, [user_id])).get(user_id, 0)
-    return principal.perm_version < newest
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

@@ -24,26 +24,32 @@ from seda_runtime.stopping import Stopping
 from chat_realtime.attention.domain import AttentionChanged
 from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
+from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
+from chat_realtime.live.crowd import Crowd
 from chat_realtime.live.domain import (
     RoleChangedNotice,
     SessionRevokedNotice,
+    SocketsAsked,
+    SocketsHere,
+    SocketsSurplus,
     SuspendedNotice,
     UserNotice,
 )
 from chat_realtime.live.events import Cursors
-from chat_realtime.live.feed import Feeds
+from chat_realtime.live.feed import FeedOptions, Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
-from chat_realtime.live.joining import Hall
+from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.stream import StreamAnswer, StreamOptions
+from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
-from chat_realtime.messages.batcher import Batcher
+from chat_realtime.messages.posting import Posting
 from chat_realtime.moderation.domain import MutedEverywhere
 from chat_realtime.people.domain import AuthorChanged
 from chat_realtime.people.store import card_with_revision
@@ -65,6 +71,7 @@ class LiveSide:
     edge: SocketEdge
     listener: Listener
     board: Board
+    crowd: Crowd
     db: Database
     now: Clock
     stream_options: StreamOptions
@@ -87,6 +94,8 @@ class LiveSide:
                 self.edge.end_role(user_id, perm_version)
             case SuspendedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_account(user_id, perm_version)
+            case SocketsAsked() | SocketsHere() | SocketsSurplus():
+                self.crowd.hear(notice)
             case MutedEverywhere(user_id=user_id, until=until):
                 code = "unmuted" if until is None else "muted"
                 self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
@@ -177,12 +186,14 @@ async def run_live(
     bus: Bus,
     db: Database,
     recording: Recording,
-    batcher: Batcher,
+    posting: Posting,
+    gate: Gate,
     door: Door,
     stopping: Stopping,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
-    hub = Hub(asyncio.get_running_loop().call_soon)
+    loop = asyncio.get_running_loop()
+    hub = Hub(loop.call_soon, loop.call_later)
     board = Board(
         bus,
         recording.signals,
@@ -191,20 +202,36 @@ async def run_live(
         PresenceOptions(lease_seconds=settings.presence_lease_seconds),
     )
     hub.changed = board.changed
-    feeds = Feeds(hub, bus, db, board, now=recording.now)
+    feeds = Feeds(hub, bus, db, board, _feed_options(settings), now=recording.now)
     edge = SocketEdge(
         _socket_options(settings),
-        Hall(db=db, hub=hub, feeds=feeds, board=board, now=recording.now),
-        Desk(db=db, recording=recording, batcher=batcher),
+        Hall(
+            db=db,
+            hub=hub,
+            feeds=feeds,
+            board=board,
+            looks=Together(partial(look, db)),
+            now=recording.now,
+        ),
+        Desk(db=db, recording=recording, posting=posting, gate=gate),
         door,
     )
     listener = Listener(_listener_options(settings), edge)
+    listener.is_busy = edge.is_busy
+    crowd = Crowd(
+        recording.signals,
+        edge.socket_ids,
+        edge.end_sockets,
+        sockets_max=settings.sockets_per_user_max,
+    )
+    edge.came = crowd.opened
     live = LiveSide(
         hub=hub,
         feeds=feeds,
         edge=edge,
         listener=listener,
         board=board,
+        crowd=crowd,
         db=db,
         now=recording.now,
         stream_options=_stream_options(settings),
@@ -261,6 +288,7 @@ def _listener_options(settings: Settings) -> ListenerOptions:
         frame_bytes_max=settings.frame_bytes_max,
         stall_seconds_max=settings.stall_seconds_max,
         tick_seconds=settings.socket_tick_seconds,
+        deflate=settings.socket_deflate,
         reuse_port=settings.socket_reuse_port,
     )
 
@@ -270,6 +298,12 @@ def _stream_options(settings: Settings) -> StreamOptions:
         stall_seconds_max=settings.stall_seconds_max,
         keepalive_seconds=settings.stream_keepalive_seconds,
         tick_seconds=settings.socket_tick_seconds,
+    )
+
+
+def _feed_options(settings: Settings) -> FeedOptions:
+    return FeedOptions(
+        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
     )
 
 
@@ -286,6 +320,7 @@ def _socket_options(settings: Settings) -> SocketOptions:
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
         streams_max=settings.streams_max,
+        hellos_waiting_max=settings.hellos_waiting_max,
         trace_sample_ratio=settings.trace_sample_ratio,
         build=settings.version,
     )

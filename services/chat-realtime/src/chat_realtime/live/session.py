@@ -19,6 +19,7 @@ CLOSE_RATE_ABUSE = 4029
 CLOSE_HEARTBEAT_LOST = 4408
 CLOSE_MALFORMED = 4500
 CLOSE_SESSION_REVOKED = 4501
+CLOSE_VERSION = 4502
 CLOSE_CONNECTION_LIMIT = 4503
 CLOSE_SUSPENDED = 4504
 
@@ -173,6 +174,8 @@ class Session:
             case realtime.Hello() as hello:
                 if self._phase is Phase.GREETED:
                     return _reject(envelope, "conflict", "hello was already said")
+                if hello.v != realtime.VERSION:
+                    return self._close(CLOSE_VERSION, f"the version is {realtime.VERSION}")
                 if (hello.ticket is None) == (hello.token is None):
                     return self._close(CLOSE_MALFORMED, "hello takes a ticket or a token")
                 if len(hello.resume.rooms) > self._limits.rooms_max:

@@ -2,11 +2,11 @@
 who are suspended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import or_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
@@ -21,16 +21,33 @@ from chat_realtime.tables import (
 REVOCATION_KEPT = timedelta(days=1)
 """Longer than any token lives."""
 
+_USE_TICKETS = text(
+    """
+    INSERT INTO chat.used_ticket (ticket_id, expires_at)
+    SELECT ticket_id, expires_at
+    FROM unnest(CAST(:ticket_ids AS text[]), CAST(:expire AS timestamptz[]))
+        AS ticket(ticket_id, expires_at)
+    ORDER BY ticket_id
+    ON CONFLICT DO NOTHING
+    RETURNING ticket_id
+    """
+)
 
-async def use_ticket(tx: AsyncSession, ticket_id: str, *, expires_at: datetime) -> bool:
-    """False when the ticket was used before, on whichever process."""
-    statement = (
-        insert(UsedTicketRow)
-        .values(ticket_id=ticket_id, expires_at=expires_at)
-        .on_conflict_do_nothing()
-        .returning(col(UsedTicketRow.ticket_id))
-    )
-    return await tx.scalar(statement) is not None
+
+async def use_tickets(tx: AsyncSession, expires_at: Mapping[str, datetime]) -> set[str]:
+    """Those of the tickets that were not used before, on whichever process.
+
+    In the order of their ids, so that two processes with the same tickets cannot wait for each
+    other.
+    """
+    ticket_ids = sorted(expires_at)
+    if not ticket_ids:
+        return set()
+    parameters = {
+        "ticket_ids": ticket_ids,
+        "expire": [expires_at[ticket_id] for ticket_id in ticket_ids],
+    }
+    return set(await tx.scalars(_USE_TICKETS, parameters))
 
 
 async def revoke_session(tx: AsyncSession, session_id: UUID, *, now: datetime) -> None:

@@ -7,9 +7,10 @@ not awaited here is done by the hub and the feeds.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -17,7 +18,7 @@ from opentelemetry.trace import SpanKind
 from seda_contracts import realtime
 from seda_identity import Principal
 from seda_identity.principal import ScopeMissing
-from seda_identity.tokens import InvalidToken, KeysUnavailable, TokenExpired
+from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import gauge, sampled, span
@@ -38,7 +39,15 @@ from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall, Joining
 from chat_realtime.live.line import Line
-from chat_realtime.live.operations import Door, admit, check_standing, readmit, tell_typing
+from chat_realtime.live.operations import (
+    Door,
+    Knock,
+    Knocks,
+    admit,
+    judge,
+    readmit,
+    tell_typing,
+)
 from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
@@ -51,6 +60,7 @@ from chat_realtime.live.session import (
     Session,
     SessionLimits,
 )
+from chat_realtime.live.together import Together
 from chat_realtime.messages.domain import Stopping
 from chat_realtime.presence.domain import DeviceStatus
 from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
@@ -60,6 +70,9 @@ QUEUE_HIGH = 32
 QUEUE_LOW = 8
 COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
+TOO_MANY = "too many sockets; this was the oldest"
+NOT_THEIRS = (RoomGone, RoomNotFound, NotMember, Banned, ScopeMissing)
+"""A room that somebody who comes back may not hear; anything else says that nobody could ask."""
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 
 
@@ -68,6 +81,7 @@ class SocketOptions:
     limits: SessionLimits
     sockets_per_user_max: int
     streams_max: int
+    hellos_waiting_max: int
     trace_sample_ratio: float
     build: str
 
@@ -77,6 +91,7 @@ class Client:
 
     __slots__ = (
         "connection",
+        "deflates",
         "expires_at",
         "id",
         "principal",
@@ -93,6 +108,7 @@ class Client:
         self.connection = connection
         self.session = session
         self.write: Callable[[bytes], None] = connection.write
+        self.deflates = connection.deflates
         self.principal: Principal | None = None
         self.expires_at: datetime | None = None
         self.warned_of_expiry = False
@@ -122,11 +138,19 @@ class SocketEdge:
         self._hall = hall
         self._desk = desk
         self._door = door
+        self.came: Callable[[UUID], None] = lambda _: None
+        """Told whose socket was let in."""
+        self._knocks: Knocks = Together(partial(judge, desk.db, door))
         self._by_user: dict[UUID, dict[Client, None]] = {}
         self._streams: set[Line] = set()
         self._is_draining = False
+        self._strangers = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+
+    def is_busy(self) -> bool:
+        """As many have opened a socket and are not let in yet as are borne at once."""
+        return self._strangers >= self._options.hellos_waiting_max
 
     def clients(self) -> list[Client]:
         return [client for clients in self._by_user.values() for client in clients]
@@ -134,6 +158,7 @@ class SocketEdge:
     # What the listener tells.
 
     def opened(self, connection: Line) -> None:
+        self._strangers += 1
         self._welcome(Client(connection, self._session()))
 
     async def enter(
@@ -152,13 +177,15 @@ class SocketEdge:
         if principal.expires_at is not None:
             client.expires_at = datetime.fromtimestamp(principal.expires_at, UTC)
         self._welcome(client)
-        async with self._desk.db.read() as tx:
-            await check_standing(tx, principal, now=self._door.now())
+        await self._knocks.ask(
+            Knock(principal=principal, ticket_id=None, expires_at=self._door.now())
+        )
         client.session.greet(rooms)
         self._register(client)
-        ready, joinings, refusals = await self._begin(client, rooms)
-        if refusals and not joinings:
-            raise refusals[0]
+        ready, joinings, fault = await self._begin_all(client, rooms)
+        if fault is not None and not (joinings and isinstance(fault, NOT_THEIRS)):
+            self._give_up(joinings)
+            raise fault
         self._tell_ready(client, 0, ready)
         return joinings
 
@@ -229,7 +256,9 @@ class SocketEdge:
         client.queue.clear()
         for room in self._hall.hub.drop(client):
             self._hall.feeds.unfollow(room)
-        if client.principal is not None:
+        if client.principal is None:
+            self._strangers -= 1
+        else:
             theirs = self._by_user.get(client.user_id, {})
             if theirs.pop(client, 0) is None:
                 _sockets.add(-1)
@@ -299,6 +328,16 @@ class SocketEdge:
         for client in list(self._by_user.get(user_id, ())):
             if not client.connection.is_stalled:
                 client.tell(frame)
+
+    def socket_ids(self, user_id: UUID) -> list[UUID]:
+        """In the order in which they were opened."""
+        return [client.id for client in self._by_user.get(user_id, ())]
+
+    def end_sockets(self, user_id: UUID, ids: Collection[UUID]) -> None:
+        """Close those that are above what one person may have."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.id in ids:
+                client.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
 
     def user_ids(self) -> list[UUID]:
         """Everyone connected here."""
@@ -389,10 +428,13 @@ class SocketEdge:
                 case _:
                     await self._change(client, command)
         except Exception as error:
-            failure = failure_of(error)
-            if failure.code == "internal":
-                log.error("socket.command_failed", op=command.op, exc_info=error)
-            client.tell(realtime.Refused(command.id, failure))
+            self._refuse(client, command, error)
+
+    def _refuse(self, client: Client, command: Command, error: BaseException) -> None:
+        failure = failure_of(error)
+        if failure.code == "internal":
+            log.error("socket.command_failed", op=command.op, exc_info=error)
+        client.tell(realtime.Refused(command.id, failure))
 
     async def _change(self, client: Client, command: Command) -> None:
         assert client.principal is not None
@@ -406,50 +448,62 @@ class SocketEdge:
     async def _greet(self, client: Client, command: Command, hello: realtime.Hello) -> None:
         connection = client.connection
         try:
-            admitted = await admit(self._desk.db, self._door, hello)
+            admitted = await admit(self._knocks, self._door, hello)
         except (InvalidToken, TicketRefused, SessionEnded, AccountSuspended) as error:
             client.tell(realtime.Refused(command.id, failure_of(error)))
             connection.close(*_close_of(error))
             return
-        except KeysUnavailable as error:
-            client.tell(realtime.Refused(command.id, failure_of(error)))
-            connection.close(1013, "try again later")
+        except Exception as error:
+            # Hello is said once: who cannot be let in now comes again with a new socket.
+            self._refuse(client, command, error)
+            connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
             return
         if not connection.is_open:
             return
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
+        self._strangers -= 1
         self._register(client)
-        ready, joinings, _ = await self._begin(client, hello.resume.rooms)
+        ready, joinings, fault = await self._begin_all(client, hello.resume.rooms)
+        if fault is not None and not isinstance(fault, NOT_THEIRS):
+            self._give_up(joinings)
+            self._refuse(client, command, fault)
+            connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
+            return
         self._tell_ready(client, command.id, ready)
         for begun in joinings:
             await self._finish(client, begun)
 
-    async def _begin(
-        self, client: Client, rooms: Mapping[UUID, realtime.Cursor | None]
-    ) -> tuple[list[realtime.RoomReady], list[Joining], list[Exception]]:
-        """What is said of each room, those that go on, and why the others do not."""
-        assert client.principal is not None
+    async def _begin_all(
+        self, client: Client, cursors: Mapping[UUID, realtime.Cursor | None]
+    ) -> tuple[list[realtime.RoomReady], list[Joining], BaseException | None]:
+        """All rooms at once, so that they are looked up together: what is said of each, those that
+        go on, and why others do not. A fault of ours counts before a refusal.
+        """
+        outcomes = await asyncio.gather(
+            *(self._begin(client, room, cursor) for room, cursor in cursors.items()),
+            return_exceptions=True,
+        )
+        joinings = [each for each in outcomes if isinstance(each, Joining)]
+        refusals = [each for each in outcomes if not isinstance(each, Joining)]
         ready: list[realtime.RoomReady] = []
-        joinings: list[Joining] = []
-        refusals: list[Exception] = []
-        try:
-            for room, cursor in rooms.items():
-                try:
-                    client.principal.check_scope(PERMISSIONS["room.sub"])
-                    begun = await joining.begin(self._hall, client.principal, room, cursor)
-                except (RoomGone, RoomNotFound, NotMember, Banned, ScopeMissing) as refusal:
-                    client.session.leave(room)
-                    ready.append(realtime.RoomReady(room=room, result="gone"))
-                    refusals.append(refusal)
-                else:
-                    joinings.append(begun)
-                    ready.append(begun.announcement())
-        except BaseException:
-            for begun in joinings:
-                self._hall.feeds.unfollow(begun.room)
-            raise
-        return ready, joinings, refusals
+        for room, outcome in zip(cursors, outcomes, strict=True):
+            if isinstance(outcome, Joining):
+                ready.append(outcome.announcement())
+            else:
+                client.session.leave(room)
+                ready.append(realtime.RoomReady(room=room, result="gone"))
+        faults = [each for each in refusals if not isinstance(each, NOT_THEIRS)]
+        return ready, joinings, next(iter([*faults, *refusals]), None)
+
+    async def _begin(self, client: Client, room: UUID, cursor: realtime.Cursor | None) -> Joining:
+        assert client.principal is not None
+        client.principal.check_scope(PERMISSIONS["room.sub"])
+        return await joining.begin(self._hall, client.principal, room, cursor)
+
+    def _give_up(self, joinings: Sequence[Joining]) -> None:
+        for begun in joinings:
+            self._hall.feeds.unfollow(begun.room)
 
     def _tell_ready(self, client: Client, command_id: int, rooms: list[realtime.RoomReady]) -> None:
         client.tell(
@@ -464,7 +518,7 @@ class SocketEdge:
 
     async def _refresh(self, client: Client, command: Command, token: str) -> None:
         assert client.principal is not None
-        admitted = await readmit(self._desk.db, self._door, client.principal, token)
+        admitted = await readmit(self._knocks, self._door, client.principal, token)
         client.principal = admitted.principal
         client.expires_at = admitted.expires_at
         client.warned_of_expiry = False
@@ -508,7 +562,8 @@ class SocketEdge:
         assert command.room is not None
         if command.room not in self._hall.hub.rooms_of(client):
             raise NotMember
-        tell_typing(self._desk.recording.signals, command.room, client.user_id)
+        if self._desk.gate.take_typing(command.room):
+            tell_typing(self._desk.recording.signals, command.room, client.user_id)
         client.tell(realtime.Accepted(command.id, {}))
 
     def _set_presence(self, client: Client, command: Command, status: DeviceStatus) -> None:
@@ -529,12 +584,13 @@ class SocketEdge:
         theirs = self._by_user.setdefault(client.user_id, {})
         while len(theirs) >= self._options.sockets_per_user_max:
             oldest = next(iter(theirs))
-            oldest.connection.close(CLOSE_CONNECTION_LIMIT, "too many sockets; this was the oldest")
+            oldest.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
             if theirs.pop(oldest, 0) is None:
                 _sockets.add(-1)
         theirs = self._by_user.setdefault(client.user_id, theirs)
         theirs[client] = None
         _sockets.add(1)
+        self.came(client.user_id)
 
     def _watch_expiry(self, client: Client, expires_at: datetime) -> None:
         left_seconds = (expires_at - self._door.now()).total_seconds()

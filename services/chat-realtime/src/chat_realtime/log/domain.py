@@ -11,6 +11,10 @@ from seda_contracts.realtime import EventFrame
 SEQ_MAX = 2**53
 """What every reader of JSON holds exactly; a client's number above it is no place in a log."""
 
+DELETED = "message.deleted"
+WORDS = ("text", "links", "cards", "card", "url")
+"""What a deletion takes out of the data of every earlier entry about the message."""
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened, before it has its number.

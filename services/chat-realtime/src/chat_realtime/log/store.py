@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chat_realtime.log.domain import Change, Entry, Position
+from chat_realtime.log.domain import WORDS, Change, Entry, Position
 
 # The row lock on the room makes the order of numbers the order of commits: no reader can ever see
 # a later number before an earlier one.
@@ -54,7 +54,7 @@ _POSITIONS = text(
 
 _FORGET = text(
     """
-    UPDATE chat.room_log SET data = data - '{text,links,cards,card,url}'::text[]
+    UPDATE chat.room_log SET data = data - CAST(:words AS text[])
     WHERE message_id = :message_id
     """
 )
@@ -129,4 +129,4 @@ async def positions(tx: AsyncSession, room_ids: Sequence[UUID]) -> dict[UUID, Po
 
 async def forget_words(tx: AsyncSession, message_id: UUID) -> None:
     """Empty what earlier entries say of a message; their numbers stay."""
-    await tx.execute(_FORGET, {"message_id": message_id})
+    await tx.execute(_FORGET, {"message_id": message_id, "words": list(WORDS)})

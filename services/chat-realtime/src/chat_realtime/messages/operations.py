@@ -21,7 +21,7 @@ from chat_realtime.cards import store as cards_store
 from chat_realtime.cards.domain import find_links, links_and_cards
 from chat_realtime.cards.operations import known_cards, shared_links, tie_links
 from chat_realtime.log import store as log_store
-from chat_realtime.log.domain import Change, Position
+from chat_realtime.log.domain import DELETED, Change, Position
 from chat_realtime.log.operations import Recording, record_one
 from chat_realtime.messages import store
 from chat_realtime.messages.domain import (
@@ -140,7 +140,7 @@ async def bury_message(
     await store.remove_what_hangs_on(tx, message.id)
     await log_store.forget_words(tx, message.id)
     change = Change(
-        type="message.deleted",
+        type=DELETED,
         message_id=message.id,
         data={"message_id": str(message.id), "deleted_by": str(deleted_by)},
     )

@@ -18,10 +18,10 @@ from seda_runtime.ids import uuid7
 from chat_realtime.log.domain import SEQ_MAX
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations
-from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.domain import TEXT_LENGTH_MAX
 from chat_realtime.messages.measures import measured_send
 from chat_realtime.messages.operations import Page
+from chat_realtime.messages.posting import Posting
 from chat_realtime.messages.sending import Draft, Sent
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
@@ -98,22 +98,22 @@ class MessageRoutes(Controller):
         self,
         room_id: FromPath[UUID],
         data: JSONBody[NewMessage],
-        batcher: NamedDependency[Batcher],
+        posting: NamedDependency[Posting],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Posted:
-        return await _post(batcher, principal, room_id, data, idempotency_key)
+        return await _post(posting, principal, room_id, data, idempotency_key)
 
     @post("/messages", operation_id="PostMessageInRoom", policy=WRITE)
     async def post_message_in_room(
         self,
         data: JSONBody[NewMessageInRoom],
-        batcher: NamedDependency[Batcher],
+        posting: NamedDependency[Posting],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Posted:
         """The same as PostMessage with the room in the body."""
-        return await _post(batcher, principal, data.room_id, data, idempotency_key)
+        return await _post(posting, principal, data.room_id, data, idempotency_key)
 
     @get("/rooms/{room_id:uuid}/messages", operation_id="ListMessages", policy=READ)
     async def list_messages(
@@ -254,7 +254,7 @@ class MessageRoutes(Controller):
 
 
 async def _post(
-    batcher: Batcher,
+    posting: Posting,
     principal: Principal,
     room_id: UUID,
     data: NewMessage,
@@ -268,7 +268,7 @@ async def _post(
             text=data.text,
             parent_id=data.parent_id,
         )
-        sent = await batcher.send(draft)
+        sent = await posting.send(draft)
     return _posted(sent, principal, data.text)
 
 

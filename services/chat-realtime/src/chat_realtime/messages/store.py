@@ -15,87 +15,124 @@ from sqlmodel.sql.expression import SelectOfScalar
 from chat_realtime.people.store import CARD_SQL
 from chat_realtime.tables import MentionRow, MessageRow, PinRow, ReactionRow, RevisionRow
 
-_SHOWN = f"""
-    jsonb_build_object(
-        'id', message.id, 'room_id', message.room_id, 'seq', message.seq,
-        'type', message.type, 'text', message.text, 'parent_id', message.parent_id,
-        'edit_version', message.edit_version, 'created_at', message.created_at,
-        'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
-        'author_id', message.author_id,
-        'mentions', (
-            SELECT coalesce(jsonb_agg(user_id ORDER BY user_id), '[]')
-            FROM chat.mention WHERE mention.message_id = message.id),
-        'pinned', EXISTS (SELECT FROM chat.pin WHERE pin.message_id = message.id),
-        'author', (
-            SELECT {CARD_SQL}
-            FROM (VALUES (message.author_id)) AS asked(user_id)
-            LEFT JOIN chat.person ON person.user_id = asked.user_id),
-        'reactions', (
-            SELECT coalesce(jsonb_agg(counted.one ORDER BY counted.first_at, counted.emoji), '[]')
-            FROM (
-                SELECT min(added_at) AS first_at, emoji, jsonb_build_object(
-                    'emoji', emoji, 'count', count(*),
-                    'mine', bool_or(user_id = :viewer_id)) AS one
-                FROM chat.reaction WHERE reaction.message_id = message.id
-                GROUP BY emoji) AS counted),
-        'cards', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'link_id', link.link_id, 'url', link.url, 'card_version', card.card_version,
-                'card', card.card) ORDER BY link.position), '[]')
-            FROM chat.message_link AS link JOIN chat.card ON card.link_id = link.link_id
-            WHERE link.message_id = message.id AND link.card_version > 0))
+PAGE_MESSAGES_MAX = 100
+BEFORE_SEQ_MAX = 2**62
+"""Above every number: the newest page is one before it."""
+
+# What hangs on messages is gathered for all of them at once and then given to each: a subquery for
+# every message costs several times as much. JSON as text and not jsonb: nobody takes it apart
+# on the way. To plan this takes longer than to run it, so all of it serves one plan for every page:
+# an array makes PostgreSQL look ids up however many it expects, the constant bound inside the asked
+# one keeps that expectation small, and nothing is gathered again for each row once materialized.
+_GATHERED = f"""
+    reacted AS MATERIALIZED (
+        SELECT message_id, json_agg(one ORDER BY first_at, emoji) AS reactions
+        FROM (
+            SELECT message_id, emoji, min(added_at) AS first_at, json_build_object(
+                'emoji', emoji, 'count', count(*), 'mine', bool_or(user_id = :viewer_id)) AS one
+            FROM chat.reaction WHERE message_id = ANY(ARRAY(SELECT id FROM shown))
+            GROUP BY message_id, emoji) AS counted
+        GROUP BY message_id),
+    mentioned AS MATERIALIZED (
+        SELECT message_id, json_agg(user_id ORDER BY user_id) AS mentions
+        FROM chat.mention WHERE message_id = ANY(ARRAY(SELECT id FROM shown))
+        GROUP BY message_id),
+    carded AS MATERIALIZED (
+        SELECT link.message_id, json_agg(json_build_object(
+            'link_id', link.link_id, 'url', link.url, 'card_version', card.card_version,
+            'card', card.card) ORDER BY link.position) AS cards
+        FROM chat.message_link AS link JOIN chat.card ON card.link_id = link.link_id
+        WHERE link.message_id = ANY(ARRAY(SELECT id FROM shown))
+          AND link.card_version > 0
+        GROUP BY link.message_id),
+    pinned AS MATERIALIZED (
+        SELECT message_id FROM chat.pin
+        WHERE message_id = ANY(ARRAY(SELECT id FROM shown))),
+    author AS MATERIALIZED (
+        SELECT asked.user_id, {CARD_SQL} AS card
+        FROM (SELECT DISTINCT author_id AS user_id FROM shown) AS asked
+        LEFT JOIN chat.person ON person.user_id = asked.user_id)
 """  # noqa: S608 - put together from our own constants; values are bound
+_MEMBERS = """
+    'id', message.id, 'room_id', message.room_id, 'seq', message.seq,
+    'type', message.type, 'text', message.text, 'parent_id', message.parent_id,
+    'edit_version', message.edit_version, 'created_at', message.created_at,
+    'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
+    'author_id', message.author_id, 'author', author.card,
+    'mentions', coalesce(mentioned.mentions, '[]'), 'pinned', pinned.message_id IS NOT NULL,
+    'reactions', coalesce(reacted.reactions, '[]'), 'cards', coalesce(carded.cards, '[]')
+"""
+_JOINED = """
+    JOIN author ON author.user_id = message.author_id
+    LEFT JOIN reacted ON reacted.message_id = message.id
+    LEFT JOIN mentioned ON mentioned.message_id = message.id
+    LEFT JOIN carded ON carded.message_id = message.id
+    LEFT JOIN pinned ON pinned.message_id = message.id
+"""
 
 _HISTORY = text(
     f"""
-    SELECT page.seq, CAST(page.shown || jsonb_build_object(
-        'reply_count', coalesce(thread.reply_count, 0),
-        'last_reply_at', thread.last_reply_at,
-        'replies', coalesce(thread.replies, '[]')) AS text) AS shown
-    FROM (
-        SELECT message.id, message.seq, {_SHOWN} AS shown
-        FROM chat.message
-        WHERE message.room_id = :room_id AND message.parent_id IS NULL
-          AND (CAST(:before_seq AS bigint) IS NULL OR message.seq < :before_seq)
-        ORDER BY message.seq DESC
+    WITH page AS MATERIALIZED (
+        SELECT * FROM (
+            SELECT * FROM chat.message
+            WHERE room_id = :room_id AND parent_id IS NULL AND seq < :before_seq
+            ORDER BY seq DESC
+            LIMIT {PAGE_MESSAGES_MAX}
+        ) AS nearest
         LIMIT :limit
-    ) AS page
-    LEFT JOIN LATERAL (
-        SELECT max(reply.count) AS reply_count, max(reply.last_at) AS last_reply_at,
-            jsonb_agg(reply.shown ORDER BY reply.seq) AS replies
-        FROM (
-            SELECT message.seq, {_SHOWN} AS shown, (
-                SELECT count(*) FROM chat.message AS other WHERE other.parent_id = page.id
-            ) AS count, (
-                SELECT max(created_at) FROM chat.message AS other WHERE other.parent_id = page.id
-            ) AS last_at
-            FROM chat.message
-            WHERE message.parent_id = page.id
-            ORDER BY message.seq
-            LIMIT :replies_max
-        ) AS reply
-    ) AS thread ON true
-    ORDER BY page.seq DESC
+    ), counted AS MATERIALIZED (
+        SELECT parent_id, count(*) AS replies, max(created_at) AS last_reply_at
+        FROM chat.message WHERE parent_id = ANY(ARRAY(SELECT id FROM page))
+        GROUP BY parent_id
+    ), reply AS MATERIALIZED (
+        SELECT first.* FROM page CROSS JOIN LATERAL (
+            SELECT * FROM chat.message WHERE message.parent_id = page.id
+            ORDER BY message.seq LIMIT :replies_max) AS first
+    ), shown AS MATERIALIZED (
+        SELECT id, author_id FROM page UNION ALL SELECT id, author_id FROM reply
+    ), {_GATHERED}, thread AS MATERIALIZED (
+        SELECT message.parent_id, json_agg(json_build_object({_MEMBERS}) ORDER BY message.seq)
+            AS replies
+        FROM reply AS message {_JOINED}
+        GROUP BY message.parent_id
+    )
+    SELECT message.seq, CAST(json_build_object({_MEMBERS},
+        'reply_count', coalesce(counted.replies, 0), 'last_reply_at', counted.last_reply_at,
+        'replies', coalesce(thread.replies, '[]')) AS text) AS shown
+    FROM page AS message {_JOINED}
+    LEFT JOIN counted ON counted.parent_id = message.id
+    LEFT JOIN thread ON thread.parent_id = message.id
+    ORDER BY message.seq DESC
     """  # noqa: S608
 )
 
 _REPLIES = text(
     f"""
-    SELECT message.seq, CAST({_SHOWN} AS text) AS shown
-    FROM chat.message
-    WHERE message.room_id = :room_id AND message.parent_id = :parent_id
-      AND message.seq > :after_seq
+    WITH page AS MATERIALIZED (
+        SELECT * FROM (
+            SELECT * FROM chat.message
+            WHERE room_id = :room_id AND parent_id = :parent_id AND seq > :after_seq
+            ORDER BY seq
+            LIMIT {PAGE_MESSAGES_MAX}
+        ) AS nearest
+        LIMIT :limit
+    ), shown AS (SELECT id, author_id FROM page), {_GATHERED}
+    SELECT message.seq, CAST(json_build_object({_MEMBERS}) AS text) AS shown
+    FROM page AS message {_JOINED}
     ORDER BY message.seq
-    LIMIT :limit
     """  # noqa: S608
 )
 
 _SHOW_MANY = text(
     f"""
-    SELECT message.seq, CAST({_SHOWN} AS text) AS shown
-    FROM unnest(CAST(:message_ids AS uuid[])) WITH ORDINALITY AS asked(id, position)
-    JOIN chat.message ON message.id = asked.id
-    ORDER BY asked.position
+    WITH page AS MATERIALIZED (
+        SELECT message.*, asked.position
+        FROM unnest(CAST(:message_ids AS uuid[])) WITH ORDINALITY AS asked(id, position)
+        JOIN chat.message ON message.id = asked.id
+    ), shown AS (SELECT id, author_id FROM page), {_GATHERED}
+    SELECT message.seq, CAST(json_build_object({_MEMBERS}) AS text) AS shown
+    FROM page AS message {_JOINED}
+    ORDER BY message.position
     """  # noqa: S608
 )
 
@@ -241,7 +278,7 @@ async def history(
     parameters = {
         "room_id": room_id,
         "viewer_id": viewer_id,
-        "before_seq": before_seq,
+        "before_seq": BEFORE_SEQ_MAX if before_seq is None else before_seq,
         "limit": limit,
         "replies_max": replies_max,
     }

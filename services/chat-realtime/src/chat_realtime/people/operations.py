@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 from seda_contracts.events.artist import ArtistState
-from seda_contracts.events.user import UserState
+from seda_contracts.events.user import BlockChanged, UserState
 from seda_contracts.live import AUTHOR_SUBJECT
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,11 @@ async def apply_user_state(tx: AsyncSession, signals: Signals, state: UserState)
 async def apply_artist_state(tx: AsyncSession, signals: Signals, state: ArtistState) -> None:
     if await store.put_artist(tx, state):
         _tell(tx, signals, state.user_id)
+
+
+async def apply_block(tx: AsyncSession, event: BlockChanged) -> None:
+    """Counts from now on; what was counted before is counted anew when it is asked for."""
+    await store.put_block(tx, event)
 
 
 def _tell(tx: AsyncSession, signals: Signals, user_id: UUID) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from seda_contracts.events.artist import ArtistState
-from seda_contracts.events.user import UserState
+from seda_contracts.events.user import BlockChanged, UserState
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -16,13 +16,13 @@ from chat_realtime.tables import BlockRow
 
 # A person may have several artist profiles: the verified one is shown, else the first made.
 CARD_SQL = """
-    jsonb_build_object(
+    json_build_object(
         'user_id', asked.user_id,
         'handle', person.handle,
         'display_name', person.display_name,
         'avatar_url', person.avatar_url,
         'artist', (
-            SELECT jsonb_build_object(
+            SELECT json_build_object(
                 'artist_id', artist.artist_id,
                 'artist_name', artist.artist_name,
                 'verified', artist.verified)
@@ -63,6 +63,16 @@ _PUT_ARTIST = text(
     """
 )
 
+_PUT_BLOCK = text(
+    """
+    INSERT INTO chat.block (user_id, blocked_id, version, is_blocked)
+    VALUES (:user_id, :blocked_id, :version, :is_blocked)
+    ON CONFLICT (user_id, blocked_id) DO UPDATE
+    SET version = excluded.version, is_blocked = excluded.is_blocked
+    WHERE excluded.version > block.version
+    """
+)
+
 # Each version only rises, so their sum orders the cards of one person.
 _REVISION = text(
     """
@@ -95,6 +105,17 @@ async def put_artist(tx: AsyncSession, state: ArtistState) -> bool:
     """False when something newer, or the same, is known already."""
     parameters = msgspec.to_builtins(state, builtin_types=(UUID,))
     return await tx.scalar(_PUT_ARTIST, parameters) is not None
+
+
+async def put_block(tx: AsyncSession, event: BlockChanged) -> None:
+    """What is older than what is known changes nothing."""
+    parameters = {
+        "user_id": event.user_id,
+        "blocked_id": event.blocked_id,
+        "version": event.version,
+        "is_blocked": event.is_blocked,
+    }
+    await tx.execute(_PUT_BLOCK, parameters)
 
 
 async def has_blocked(tx: AsyncSession, user_id: UUID, *, blocked_id: UUID) -> bool:

@@ -1,0 +1,1 @@
+"""How much one person and one room may ask of a process."""

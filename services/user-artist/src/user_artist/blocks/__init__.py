@@ -1,0 +1,1 @@
+"""Whom somebody wants to hear nothing of."""
