@@ -80,7 +80,7 @@ async def test_a_silent_service_and_one_that_goes_end_the_stream(
 ) -> None:
     source = Source()
     upstream.behaviour = source
-    app = create_app(msgspec.structs.replace(settings, upstream_stream_silence_ms=200))
+    app = create_app(msgspec.structs.replace(settings, upstream_stream_silence_ms=1_500))
     async with running(app) as client:
         nina = await sign_up(client)
         async with listen(app, nina) as answer:

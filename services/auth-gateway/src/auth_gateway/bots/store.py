@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import or_, update
 from sqlalchemy import select as select_columns
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -83,7 +83,7 @@ async def held(tx: AsyncSession, key_id: UUID, *, now: datetime) -> Held | None:
             col(BotRow.deleted_at).is_(None),
             or_(
                 col(AccountRow.suspended_at).is_(None),
-                func.coalesce(col(AccountRow.suspended_until), "infinity") <= now,
+                col(AccountRow.suspended_until) <= now,
             ),
         )
     )

@@ -12,6 +12,11 @@ class Line(Protocol):
     @property
     def write(self) -> Callable[[bytes], None]: ...
     @property
+    def deflates(self) -> bool:
+        """Whether frames are to be compressed for it."""
+        ...
+
+    @property
     def is_open(self) -> bool: ...
     @property
     def is_stalled(self) -> bool:

@@ -74,6 +74,10 @@ class EventStream:
     # What the edge calls.
 
     @property
+    def deflates(self) -> bool:
+        return False
+
+    @property
     def is_open(self) -> bool:
         return self._close_at is None
 

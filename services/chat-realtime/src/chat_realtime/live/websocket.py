@@ -182,9 +182,10 @@ class SocketEdge:
         )
         client.session.greet(rooms)
         self._register(client)
-        ready, joinings, refusals = await self._begin(client, rooms)
-        if refusals and not joinings:
-            raise refusals[0]
+        ready, joinings, fault = await self._begin_all(client, rooms)
+        if fault is not None and not (joinings and isinstance(fault, NOT_THEIRS)):
+            self._give_up(joinings)
+            raise fault
         self._tell_ready(client, 0, ready)
         return joinings
 
