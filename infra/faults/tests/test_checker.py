@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from seda_faults.checker import Verdict, check, out_of_turn
+from seda_faults.checker import GHOST_SECONDS_MAX, Verdict, check, out_of_turn
 from seda_faults.history import History
 from seda_faults.snapshot import Flow, Snapshot, Waiting
 
@@ -106,3 +106,43 @@ def test_a_listener_has_to_see_every_number_once_and_in_turn(
     history = right_history()
     history.seen["ana"][ROOM] = seen
     assert judge(history).gaps == len(wrong)
+
+
+KICK = "room ben-id"
+
+
+def kicked_history(heard: list[int]) -> History:
+    history = right_history()
+    history.invoke("kick", KICK).outcome = "ok"
+    history.removed[KICK] = {"ben on process 1": [1], "ben on process 2": heard}
+    return history
+
+
+def judge_kick(heard: list[int]) -> Verdict:
+    stored = {**right_snapshot().stored, "kick": [KICK]}
+    return judge(kicked_history(heard), stored=stored, kicks={KICK: 2})
+
+
+@pytest.mark.parametrize(("heard", "leaked"), [([], 0), ([1], 0), ([1, 2], 1), ([1, 2, 3], 2)])
+def test_who_was_kicked_hears_neither_the_kick_nor_anything_after_it(
+    heard: list[int], leaked: int
+) -> None:
+    verdict = judge_kick(heard)
+    assert (verdict.leaked, verdict.removals) == (leaked, 1)
+    assert verdict.violations == leaked
+
+
+def test_a_kick_that_was_acknowledged_and_did_not_happen_is_lost() -> None:
+    verdict = judge(kicked_history([1, 2, 3]))
+    assert (verdict.lost, verdict.leaked, verdict.violations) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(("more_seconds", "ghosts"), [(0.0, 0), (0.1, 1)])
+def test_nobody_is_shown_for_longer_than_a_lease_and_five_seconds(
+    more_seconds: float, ghosts: int
+) -> None:
+    history = right_history()
+    history.show("cleo", "ana", after_seconds=1.0)
+    history.show("cleo", "ana", after_seconds=GHOST_SECONDS_MAX + more_seconds)
+    verdict = judge(history)
+    assert (verdict.ghosts, verdict.violations, verdict.departures) == (ghosts, ghosts, 1)

@@ -87,8 +87,8 @@ async def _play_one(
 ) -> Result:
     """The folder of a run that went wrong stays, with logs and data, and is named."""
     say = print if options.verbose else lambda _: None
-    for fault in trial.script.faults:
-        say(f"    {fault}")
+    for deed in (*trial.script.faults, *trial.script.kicks):
+        say(f"    {deed}")
     result = await run(
         trial.script,
         prepared,

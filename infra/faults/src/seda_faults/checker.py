@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from seda_faults.history import History, Kind
 from seda_faults.snapshot import Flow, Snapshot
+from seda_faults.stage import PRESENCE_LEASE_SECONDS
 
 EXAMPLES_MAX = 3
-KINDS: tuple[Kind, ...] = ("sign-up", "message", "edit", "reaction")
+KINDS: tuple[Kind, ...] = ("sign-up", "message", "edit", "reaction", "kick")
+GHOST_SECONDS_MAX = PRESENCE_LEASE_SECONDS + 5.0
+"""A lease, a third of it until somebody looks, and a process that was frozen meanwhile."""
 
 
 @dataclass(slots=True)
@@ -16,6 +19,10 @@ class Verdict:
 
     acknowledged: int = 0
     committed: int = 0
+    removals: int = 0
+    """Kicks of people who were listening until then."""
+    departures: int = 0
+    """People who were still shown when they had gone, so that one could see it end."""
     lost: int = 0
     """Told to a client, or committed, and without effect where it had to have one."""
     doubled: int = 0
@@ -26,11 +33,16 @@ class Verdict:
     late: int = 0
     """Still on its way when the time to drain was over."""
     dead_letters: int = 0
+    leaked: int = 0
+    """Entries told to who had been removed from the room by them or before them."""
+    ghosts: int = 0
+    """Views in which somebody is present who has long been gone."""
     reasons: list[str] = field(default_factory=list)
 
     @property
     def violations(self) -> int:
-        return self.lost + self.doubled + self.phantom + self.gaps + self.late + self.dead_letters
+        arrived_wrong = self.lost + self.doubled + self.phantom + self.gaps
+        return arrived_wrong + self.late + self.dead_letters + self.leaked + self.ghosts
 
 
 def check(history: History, snapshot: Snapshot) -> Verdict:
@@ -39,6 +51,8 @@ def check(history: History, snapshot: Snapshot) -> Verdict:
         _judge_flow(verdict, flow)
     _judge_logs(verdict, snapshot)
     _judge_listeners(verdict, history, snapshot)
+    _judge_removals(verdict, history, snapshot)
+    _judge_presence(verdict, history)
     verdict.late = snapshot.waiting.total
     if verdict.late:
         verdict.reasons.append(f"late: {snapshot.waiting}")
@@ -86,6 +100,26 @@ def _judge_listeners(verdict: Verdict, history: History, snapshot: Snapshot) -> 
             wrong = out_of_turn(seen, snapshot.heads[room])
             verdict.gaps += len(wrong)
             _explain(verdict, "gap", f"{person} in room {room}", wrong)
+
+
+def _judge_removals(verdict: Verdict, history: History, snapshot: Snapshot) -> None:
+    for key, devices in history.removed.items():
+        removal = snapshot.kicks.get(key)
+        if removal is None:
+            continue  # nobody was told that it happened, and it did not
+        verdict.removals += any(devices.values())
+        for device, heard in devices.items():
+            leaked = [f"{seq} (removed by {removal})" for seq in heard if seq >= removal]
+            verdict.leaked += len(leaked)
+            _explain(verdict, "leaked", device, leaked)
+
+
+def _judge_presence(verdict: Verdict, history: History) -> None:
+    verdict.departures = len({gone for gone, _ in history.haunted})
+    for (gone, viewer), seconds in history.haunted.items():
+        if seconds > GHOST_SECONDS_MAX:
+            verdict.ghosts += 1
+            _explain(verdict, "ghost", viewer, [f"{gone} {seconds:.1f} s after they went"])
 
 
 def out_of_turn(seen: list[int], head: int) -> list[str]:

@@ -23,8 +23,9 @@ LOST = (
 class Listener:
     """Writes into `seen` every entry it is shown, in that order, and judges nothing."""
 
-    def __init__(self, api: Api, seen: dict[str, list[int]]) -> None:
+    def __init__(self, api: Api, seen: dict[str, list[int]], url: str) -> None:
         self._api = api
+        self._url = url
         self._epochs: dict[str, str] = {}
         self.seen = seen
         self.socket: LiveSocket | None = None
@@ -36,7 +37,7 @@ class Listener:
             try:
                 ticket = await self._api.ticket()
                 async with LiveSocket.open(
-                    ticket.url, ticket=ticket.ticket, resume=self._cursors()
+                    self._url, ticket=ticket.ticket, resume=self._cursors()
                 ) as socket:
                     self.connections += 1
                     await self._listen(socket)
@@ -53,7 +54,7 @@ class Listener:
     async def _listen(self, socket: LiveSocket) -> None:
         for room in socket.greeted.get("rooms", []):
             if room["result"] == "snapshot":
-                await self._read_log(room["room"], up_to=room["head"])
+                await read_log(self._api, room["room"], self.seen[room["room"]], up_to=room["head"])
         self.socket = socket
         read = 0
         while still_wanted():
@@ -66,11 +67,13 @@ class Listener:
                 # Not a reason to guess: come back with the cursor, and be told everything.
                 return
 
-    async def _read_log(self, room: str, *, up_to: int) -> None:
-        seen = self.seen[room]
-        while not seen or seen[-1] < up_to:
-            after = seen[-1] if seen else 0
-            page = await self._api.get(
-                f"/chat/rooms/{room}/events", after_seq=after, limit=PAGE_ENTRIES
-            )
-            seen += [int(entry["seq"]) for entry in page["items"] if int(entry["seq"]) <= up_to]
+
+async def read_log(api: Api, room: str, seen: list[int], *, up_to: int | None = None) -> str:
+    """Append what is missing, to the head of the log or as far as is wanted. Answers its epoch."""
+    while True:
+        after = seen[-1] if seen else 0
+        page = await api.get(f"/chat/rooms/{room}/events", after_seq=after, limit=PAGE_ENTRIES)
+        seqs = [int(entry["seq"]) for entry in page["items"]]
+        seen += [seq for seq in seqs if up_to is None or seq <= up_to]
+        if len(seqs) < PAGE_ENTRIES or seen[-1] == up_to:
+            return str(page["ep"])

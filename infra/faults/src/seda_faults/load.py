@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+from seda_client import Refused
 from seda_messaging.cancellation import still_wanted
 from seda_testkit.client import Api, ApiError, CommandRefused
 from websockets.exceptions import WebSocketException
 
+from seda_faults.following import Follower
 from seda_faults.history import History, Operation
 from seda_faults.listening import Listener
 
@@ -31,12 +33,19 @@ T = TypeVar("T")
 
 
 class Person:
-    """One signed-in client in every room, with a socket of its own."""
+    """Somebody signed in and in every room, who listens by a socket of their own; where chat has
+    several processes, by another one as well, with the reference client.
+    """
 
-    def __init__(self, name: str, api: Api, rooms: list[str], crowd: "Crowd") -> None:
-        self.name = name
+    def __init__(self, number: int, api: Api, rooms: list[str], crowd: "Crowd") -> None:
+        self.name = name = f"person{number}"
         self.api = api
-        self.listener = Listener(api, crowd.history.seen.setdefault(name, {r: [] for r in rooms}))
+        urls = crowd.socket_urls
+        self.listener = Listener(api, crowd.heard_by(name), urls[number % len(urls)])
+        self.second: Follower | None = None
+        if len(urls) > 1:
+            heard = crowd.heard_by(f"{name}'s second device")
+            self.second = Follower(api, heard, urls[(number + 1) % len(urls)])
         self._rooms = rooms
         self._crowd = crowd
         self._random = random.Random(f"{crowd.seed}-{name}")
@@ -61,9 +70,13 @@ class Person:
         room, cid = self._random.choice(self._rooms), str(uuid4())
         operation = self._crowd.history.invoke("message", cid)
         body = {"text": text, "cid": cid}
-        by_socket = self._random.random() < 0.5
+        way = self._random.random()
+        by_socket = way < 0.5
+        client = self.second.client if self.second is not None and way < 0.25 else None
 
         async def attempt() -> str:
+            if client is not None:
+                return str((await client.send(UUID(room), text, cid=cid))["msg"])
             socket = self.listener.socket
             # The retry of a command whose socket broke may come by the other way: one cid, one
             # message.
@@ -103,8 +116,9 @@ class Person:
 class Crowd:
     """Everybody of one run."""
 
-    def __init__(self, api: Api, seed: int) -> None:
+    def __init__(self, api: Api, seed: int, socket_urls: list[str]) -> None:
         self.seed = seed
+        self.socket_urls = socket_urls
         self.history = History()
         self.people: list[Person] = []
         self.rooms: list[str] = []
@@ -124,8 +138,21 @@ class Crowd:
             for other in signed_up[1:]:
                 await insist(partial(other.post, f"/chat/rooms/{room}/join"))
         self.people = [
-            Person(f"person{number}", api, self.rooms, self) for number, api in enumerate(signed_up)
+            Person(number, api, self.rooms, self) for number, api in enumerate(signed_up)
         ]
+
+    async def let_in(self, name: str, room: str) -> Api:
+        """Somebody who is a member of one room and does not take part in the load."""
+        api = await self._sign_up(name)
+        await insist(partial(api.post, f"/chat/rooms/{room}/join"))
+        return api
+
+    def heard_by(self, device: str) -> dict[str, list[int]]:
+        return self.history.seen.setdefault(device, {room: [] for room in self.rooms})
+
+    def devices(self) -> list[Listener | Follower]:
+        seconds = [person.second for person in self.people if person.second is not None]
+        return [*(person.listener for person in self.people), *seconds]
 
     async def live(self, seconds: float) -> None:
         """Returns when everybody has stopped; what nobody was told by then is `info`."""
@@ -173,7 +200,7 @@ async def until_told(operation: Operation, attempt: Callable[[], Awaitable[T]]) 
 
     try:
         answer = await insist(counted)
-    except (ApiError, CommandRefused):
+    except (ApiError, CommandRefused, Refused):
         # After an attempt nobody answered, a no does not say that nothing happened.
         operation.outcome = "fail" if operation.attempts == 1 else "info"
         return None

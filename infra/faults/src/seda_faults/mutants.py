@@ -196,6 +196,38 @@ async def _rooms_with_link(tx: Any, link_id: Any) -> Any:
     return list((await tx.execute(query, {"link_id": link_id})).scalars())
 
 
+def deaf_to_rights() -> None:
+    """An event of a newer rights epoch goes to everybody who listened before it."""
+
+    def make(hear: Callable[..., None]) -> Any:
+        def hear_on(self: Any, feed: Any, glance: Any, payload: bytes) -> None:
+            feed.acl = max(feed.acl, glance.acl)
+            hear(self, feed, glance, payload)
+
+        return hear_on
+
+    _replace(import_module("chat_realtime.live.feed").Feeds, "_hear_event", make)
+
+
+def no_lease() -> None:
+    """A process that fell silent is believed in for ever."""
+    board = import_module("chat_realtime.presence.board").Board
+    _replace(board, "_expire", lambda _: lambda self: None)
+
+
+def no_replay() -> None:
+    """Whoever comes back with a cursor hears the room from now on."""
+
+    def make(begin: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        async def as_new(hall: Any, principal: Any, room: Any, cursor: Any) -> Any:
+            del cursor
+            return await begin(hall, principal, room, None)
+
+        return as_new
+
+    _replace(import_module("chat_realtime.live.joining"), "begin", make)
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -207,5 +239,8 @@ MUTANTS: dict[str, Callable[[], None]] = {
         bare_nak,
         no_reconnect_handling,
         no_sequence_lock,
+        deaf_to_rights,
+        no_lease,
+        no_replay,
     )
 }

@@ -19,6 +19,8 @@ HEAD = (
     "gaps",
     "late",
     "dead letters",
+    "leaked",
+    "ghosts",
     "drained",
     "faults",
 )
@@ -46,7 +48,7 @@ def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
             "mutant": result.mutant,
             "schedule": result.script.name,
             "seed": result.seed,
-            "planned": [str(fault) for fault in result.script.faults],
+            "planned": [str(deed) for deed in (*result.script.faults, *result.script.kicks)],
             "failpoints": result.script.failpoints,
             "seconds": round(result.seconds, 1),
             "drained_seconds": result.drained_seconds,
@@ -73,6 +75,8 @@ def _row(result: Result) -> tuple[str, ...]:
         verdict.gaps,
         verdict.late,
         verdict.dead_letters,
+        verdict.leaked,
+        verdict.ghosts,
         drained,
         result.faults_injected,
     )

@@ -9,8 +9,10 @@ from pathlib import Path
 from seda_testkit.client import Api
 
 from seda_faults.checker import Verdict, check
+from seda_faults.ghosts import Ghost, look_for, until_long_gone, until_shown
 from seda_faults.load import Crowd
 from seda_faults.nemesis import Fault, unleash
+from seda_faults.removals import Kick, Victim, kick_all
 from seda_faults.snapshot import Reader, Waiting
 from seda_faults.stage import Casting, Stage
 
@@ -28,6 +30,10 @@ class Script:
     faults: list[Fault]
     load_seconds: float
     failpoints: dict[str, str] = field(default_factory=dict)
+    chat_processes: int = 1
+    kicks: list[Kick] = field(default_factory=list)
+    ghosts: tuple[int, ...] = ()
+    """The processes of chat, 0 for the first, on which somebody stays when they die."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +63,34 @@ async def run(
     started = time.monotonic()
     casting = Casting(script.failpoints, mutant)
     async with (
-        Stage.set_up(prepared, folder, casting) as stage,
+        Stage.set_up(prepared, folder, casting, chat_processes=script.chat_processes) as stage,
         Api.at(stage.wiring.gateway_url) as api,
     ):
-        crowd = Crowd(api, seed)
+        crowd = Crowd(api, seed, stage.socket_urls)
         await crowd.gather(people=PEOPLE, rooms=ROOMS)
-        listening = [asyncio.create_task(person.listener.follow()) for person in crowd.people]
+        victims = [await Victim.join(crowd, number) for number in range(len(script.kicks))]
+        ghosts = [await Ghost.join(crowd, process) for process in script.ghosts]
+        listeners = [*crowd.devices(), *(each for victim in victims for each in victim.listeners)]
+        lives = [*(listener.follow() for listener in listeners), *(each.live() for each in ghosts)]
+        background = [asyncio.create_task(life) for life in lives]
         try:
+            await until_shown(crowd, ghosts)
+            background.append(asyncio.create_task(look_for(crowd, ghosts)))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(crowd.live(script.load_seconds))
                 tasks.create_task(unleash(stage, script.faults))
+                tasks.create_task(kick_all(crowd, victims, script.kicks))
             faults_injected = _injected(script, stage.restarts())
             await stage.disarm()
             await stage.until_whole()
             async with stage.reader() as reader:
                 drained = await _drain(reader, crowd, drain_seconds, say)
+                await until_long_gone(ghosts)
                 snapshot = await reader.read()
         finally:
-            for task in listening:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
+            await asyncio.gather(*background, return_exceptions=True)
         return Result(
             script,
             seed,

@@ -5,6 +5,7 @@ must catch it.
 from dataclasses import dataclass
 
 from seda_faults.nemesis import Fault, random_faults
+from seda_faults.removals import Kick
 from seda_faults.running import Script
 
 SERVICES = (
@@ -76,6 +77,45 @@ FREEZES = Script(
 )
 """Processes that stop without ending, and deployments."""
 
+SECOND_CHAT = "chat-realtime-2"
+CHAT = Script(
+    name="chat",
+    load_seconds=38,
+    chat_processes=2,
+    ghosts=(0, 1),
+    faults=[
+        Fault(1.0, "kill", "chat-realtime"),
+        Fault(4.0, "kill", SECOND_CHAT),
+        Fault(7.0, "freeze", "chat-realtime", 2.0),
+        Fault(10.0, "freeze", SECOND_CHAT, 2.5),
+        Fault(13.5, "restart", "chat-realtime"),
+        Fault(20.0, "restart", SECOND_CHAT),
+        Fault(27.0, "freeze", "nats", 3.0),
+        Fault(31.0, "away", "nats", 2.5),
+        # Who was kicked asks for the room again, with the cursor of before.
+        Fault(35.5, "kill", SECOND_CHAT),
+        Fault(36.5, "kill", "chat-realtime"),
+    ],
+    kicks=[Kick(10.5, via=0), Kick(27.5, via=1), Kick(31.5, via=0)],
+)
+"""Two processes of chat, each killed, frozen and deployed; kicks that a process cannot hear of."""
+
+CHAT_CALIBRATED = Script(
+    name="short chat",
+    load_seconds=8,
+    chat_processes=2,
+    ghosts=(1,),
+    faults=[
+        # HTTP goes to the other one: people go on, and say whom they still see.
+        Fault(0.5, "kill", SECOND_CHAT),
+        Fault(4.0, "freeze", "nats", 2.5),
+        # Who was kicked asks for the room again, with the cursor of before.
+        Fault(7.0, "kill", "chat-realtime"),
+    ],
+    kicks=[Kick(4.5, via=0)],
+)
+"""The same as far as it fits between other tests."""
+
 CALIBRATED = Script(
     name="short",
     load_seconds=8,
@@ -120,6 +160,9 @@ TRIALS = (
     _aimed("bare_nak", Fault(2.0, "freeze", "ledger", 2.0), Fault(3.8, "away", "postgres", 2.0)),
     # The request that dies is one of the last: silence outlasts the time to drain.
     _aimed("no_reconnect_handling", Fault(6.0, "away", "nats", 1.0)),
+    Trial("deaf_to_rights", CHAT_CALIBRATED),
+    Trial("no_lease", CHAT_CALIBRATED),
+    Trial("no_replay", CHAT_CALIBRATED),
 )
 
 
@@ -127,5 +170,5 @@ def correct_scripts(seed: int) -> tuple[Script, ...]:
     """What the correct program must pass: also every script aimed at a mutant, or that mutant's
     violations would say nothing of the mutation.
     """
-    aimed = (trial.script for trial in TRIALS)
-    return (FAILPOINTS, OUTAGES, KILLS, FREEZES, random_script(seed), *aimed)
+    aimed = {trial.script.name: trial.script for trial in TRIALS}
+    return (FAILPOINTS, OUTAGES, KILLS, FREEZES, CHAT, random_script(seed), *aimed.values())

@@ -25,6 +25,8 @@ INBOXED = (
 """Consumers whose every effect has an inbox row. The others are compared by their projections."""
 
 LEDGER = "ledger.entries"
+KICK = "concat_ws(' ', room_id, data->>'user_id')"
+KICKED = "WHERE type = 'member.kicked'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Snapshot:
     dead_letters: list[str] = field(default_factory=list)
     stored: dict[str, list[str]] = field(default_factory=dict)
     """Rows a client's operation must have left, by kind of operation."""
+    kicks: dict[str, int] = field(default_factory=dict)
+    """Room and person -> the number of the entry that removed them."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -123,6 +127,7 @@ class Reader:
             waiting=await self.waiting(),
             dead_letters=_dead_letters(streams),
             stored=await self._operations(),
+            kicks=dict(await self._pairs(f"SELECT {KICK}, seq FROM chat.room_log {KICKED}")),
         )
 
     def _consumers(self) -> list[tuple[str, str]]:
@@ -208,6 +213,7 @@ class Reader:
                 "SELECT concat_ws(' ', message_id, data->>'user_id', data->>'emoji') "
                 "FROM chat.room_log WHERE type = 'reaction.changed'"
             ),
+            "kick": await self._column(f"SELECT {KICK} FROM chat.room_log {KICKED}"),
         }
 
     async def _log(self) -> dict[str, list[int]]:

@@ -27,9 +27,10 @@ from seda_devrunner.migrating import migrate_all, note_migrated
 from seda_devrunner.platform import Platform
 from seda_devrunner.servers import Watched
 from seda_devrunner.supervision import Supervised
-from seda_devrunner.wiring import Wiring, back
+from seda_devrunner.wiring import SOCKET_PATH, Wiring, back
 from seda_ledger.provision import BROKER_USER
 from seda_testkit.eventually import eventually
+from seda_testkit.ports import free_port
 from seda_testkit.provision import DATABASE, in_database
 
 from seda_faults.snapshot import Reader
@@ -38,6 +39,9 @@ HOOK_FOLDER = ROOT / "infra" / "faults" / "hook"
 LEDGER = Service("ledger", "seda_ledger", "ledger", port=0, metrics_port=0)
 BACK_SECONDS_MAX = 60.0
 FAILPOINTS = "SEDA_FAILPOINT"
+CHAT = "chat-realtime"
+PRESENCE_LEASE_SECONDS = 3
+"""Shorter than in production, so that a run sees it end."""
 GIVEN = ("DATABASE_URL", "NATS_URL")
 """Servers of others are not ours to kill."""
 
@@ -53,8 +57,9 @@ class Casting:
         everywhere = {}
         if self.mutant is not None:
             everywhere = {"SEDA_MUTANT": self.mutant, "PYTHONPATH": str(HOOK_FOLDER)}
-        armed = {name: {FAILPOINTS: text} for name, text in self.failpoints.items()}
-        return {s.name: {**everywhere, **armed.get(s.name, {})} for s in services}
+        own = {name: {FAILPOINTS: text} for name, text in self.failpoints.items()}
+        own.setdefault(CHAT, {})["PRESENCE_LEASE_SECONDS"] = str(PRESENCE_LEASE_SECONDS)
+        return {s.name: {**everywhere, **own.get(s.name, {})} for s in services}
 
 
 class Stage:
@@ -64,10 +69,14 @@ class Stage:
         self._platform = platform
         self._services = services
         self.wiring = wiring
+        self.socket_urls = [socket_url(wiring.ports[CHAT].socket)]
+        """Of each process of chat. HTTP goes to the first."""
 
     @classmethod
     @asynccontextmanager
-    async def set_up(cls, prepared: Path, folder: Path, casting: Casting) -> AsyncIterator[Self]:
+    async def set_up(
+        cls, prepared: Path, folder: Path, casting: Casting, *, chat_processes: int = 1
+    ) -> AsyncIterator[Self]:
         """A platform with the data of `prepared`, which stays as it is."""
         shutil.copytree(prepared, folder)
         state = StateFolder(folder)
@@ -80,9 +89,29 @@ class Stage:
         )
         try:
             wiring = await platform.start(wished_ports=False)
-            yield cls(platform, services, wiring)
+            stage = cls(platform, services, wiring)
+            for number in range(2, chat_processes + 1):
+                await stage.add_chat(f"{CHAT}-{number}")
+            yield stage
         finally:
             await platform.stop()
+
+    async def add_chat(self, name: str) -> None:
+        """One more process like the first, with ports of its own."""
+        ports = {each: free_port() for each in ("PORT", "METRICS_PORT", "SOCKET_PORT")}
+        url = f"http://127.0.0.1:{ports['PORT']}"
+        first = self._program(CHAT).program
+        program = replace(
+            first,
+            name=name,
+            url=url,
+            ready_url=f"{url}/readyz",
+            env={**first.env, **{each: str(port) for each, port in ports.items()}},
+        )
+        added = Supervised(program, self._platform.logs, gives_up=False)
+        self._platform.programs.append(added)
+        await added.start()
+        self.socket_urls.append(socket_url(ports["SOCKET_PORT"]))
 
     def kill(self, name: str) -> None:
         """As a crash does: the process and all it started, at once."""
@@ -179,6 +208,10 @@ class Stage:
 
     def _program(self, name: str) -> Supervised:
         return next(p for p in self._platform.programs if p.program.name == name)
+
+
+def socket_url(port: int | None) -> str:
+    return f"ws://127.0.0.1:{port}{SOCKET_PATH}"
 
 
 def all_services() -> tuple[Service, ...]:

@@ -120,6 +120,11 @@ class Client:
         """Add it to this machine's clock to have the server's; None before the first heartbeat."""
         return self._core.clock_offset_ms
 
+    @property
+    def connection(self) -> int | None:
+        """The number of the connection that stands now, as in `Connected`; None without one."""
+        return self._connections if self._socket is not None and self._ready.is_set() else None
+
     def cursor(self, room: UUID) -> Cursor | None:
         """The last event that was handed on: keep it to resume in another process."""
         known = self._core.rooms.get(room)
