@@ -79,6 +79,7 @@ bench: setup ## measure the product beside floors and peers: main flow, events, 
 	@$(BIN)/python infra/bench/history.py
 	@$(BIN)/python infra/bench/fanout.py
 	@$(BIN)/python infra/bench/latencies.py
+	@$(BIN)/python infra/bench/reconnect.py
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations

@@ -29,7 +29,7 @@ export interface AccountRestored {
   readonly perm_version: number;
 }
 
-/** Nobody acts as this person until `until`, or until it is restored. Why stays with the owner. */
+/** Nobody acts as this person until `until`, or until it is restored. Why, the owner keeps. */
 export interface AccountSuspended {
   readonly user_id: Uuid;
   readonly suspended_by: Uuid;
@@ -91,6 +91,14 @@ export interface BlockChanged {
   readonly is_blocked: boolean;
   readonly version: number;
   readonly changed_at: Timestamp;
+}
+
+/** An account without a person: it signs in by keys that its owner makes. */
+export interface BotCreated {
+  readonly user_id: Uuid;
+  readonly owner_id: Uuid;
+  readonly created_at: Timestamp;
+  readonly display_name: string;
 }
 
 export interface CardAttached {
@@ -381,6 +389,7 @@ export interface DataOf {
   "auth.account.registered.v1": AccountRegistered;
   "auth.session.revoked.v1": SessionRevoked;
   "auth.role.changed.v1": RoleChanged;
+  "auth.bot.created.v1": BotCreated;
   "auth.account.suspended.v1": AccountSuspended;
   "auth.account.restored.v1": AccountRestored;
   "user.profile.created.v1": UserProfileCreated;
@@ -426,6 +435,7 @@ export const SUBJECTS = {
   "auth.account.registered.v1": "seda.evt.auth.account.registered.v1.*",
   "auth.session.revoked.v1": "seda.evt.auth.session.revoked.v1.*",
   "auth.role.changed.v1": "seda.evt.auth.role.changed.v1.*",
+  "auth.bot.created.v1": "seda.evt.auth.bot.created.v1.*",
   "auth.account.suspended.v1": "seda.evt.auth.account.suspended.v1.*",
   "auth.account.restored.v1": "seda.evt.auth.account.restored.v1.*",
   "user.profile.created.v1": "seda.evt.user.profile.created.v1.*",

@@ -130,11 +130,12 @@ export interface HeartbeatOk {
   readonly heads: Readonly<Record<string, number>>;
 }
 
-/** Exactly one of `ticket` (one use, from the gateway) and `token` (an access token). */
+/** Exactly one of `ticket` (one use, from the gateway) and `token` (an access token). `v` is the version the client speaks; another than the server's is closed with 4502. */
 export interface Hello {
   readonly ticket?: string | null;
   readonly token?: string | null;
   readonly resume?: Resume;
+  readonly v?: number;
 }
 
 /** The client read too slowly: events after `from` were left out and are in the room's log. */

@@ -100,6 +100,7 @@ REGISTRY = (
         "chat-realtime.sessions",
         "auth-gateway.revocations",
     ),
+    _row("A", auth.BotCreated, "auth-gateway", "user-artist.accounts", personal_data=True),
     _row(
         "A",
         auth.AccountSuspended,

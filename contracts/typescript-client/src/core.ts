@@ -98,7 +98,8 @@ export class Core {
   follow(room: string, cursor: Cursor | null, now: number): Decision[] {
     if (!this.#rooms.has(room)) {
       this.#rooms.set(room, new Room(cursor));
-      if (this.#phase === "ready") this.#ask(room, now);
+      this.#ask(room);
+      this.#flush(now);
     }
     return this.#taken();
   }
@@ -113,9 +114,9 @@ export class Core {
 
   /** A snapshot was read that stands there. */
   resumeFrom(room: string, cursor: Cursor, now: number): Decision[] {
-    const known = this.#rooms.get(room);
-    known?.resumeFrom(cursor);
-    if (known !== undefined && this.#phase === "ready") this.#ask(room, now);
+    this.#rooms.get(room)?.resumeFrom(cursor);
+    this.#ask(room);
+    this.#flush(now);
     return this.#taken();
   }
 
@@ -191,6 +192,7 @@ export class Core {
       // Nothing that comes after the end of a connection is of it.
       if (this.#phase === "greeting" || this.#phase === "ready") this.#receive(frame, now);
     }
+    this.#flush(now);
     return this.#taken();
   }
 
@@ -290,7 +292,7 @@ export class Core {
       case "ready":
         return this.#greeted(frame as unknown as Controls["ready"], now);
       case "ev":
-        return this.#heard(frame as unknown as EventFrame, now);
+        return this.#heard(frame as unknown as EventFrame);
       case "st":
         return this.#tell({ kind: "state", state: frame as unknown as RoomState });
       case "ep":
@@ -298,11 +300,11 @@ export class Core {
       case "live": {
         const { head } = frame as unknown as Controls["live"];
         this.#tell({ kind: "live", room, head });
-        if (this.#rooms.get(room)?.isBehind(head) === true) this.#ask(room, now);
+        if (this.#rooms.get(room)?.isBehind(head) === true) this.#ask(room);
         return;
       }
       case "lagged":
-        return this.#ask(room, now);
+        return this.#ask(room);
       case "unsub":
         return this.#forget(room, (frame as unknown as Controls["unsub"]).reason);
       case "notice": {
@@ -332,18 +334,17 @@ export class Core {
     this.#heart.start(now, this.#random());
     this.#tell({ kind: "connected", number: this.#connections });
     const told = new Map(ready.rooms.map((room) => [room.room, room]));
-    for (const [id, room] of [...this.#rooms]) {
+    for (const id of [...this.#rooms.keys()]) {
       const answer = told.get(id);
       if (answer !== undefined) this.#answered(answer);
-      else if (!room.needsSnapshot) this.#ask(id, now);
+      else this.#ask(id);
     }
     if (this.#status !== "online") this.#say("presence.set", null, { status: this.#status });
-    this.#flush(now);
   }
 
-  #heard(event: EventFrame, now: number): void {
+  #heard(event: EventFrame): void {
     const verdict = this.#rooms.get(event.room)?.take(event);
-    if (verdict === "ask") this.#ask(event.room, now);
+    if (verdict === "ask") this.#ask(event.room);
     // A type of a later release counts, and says nothing.
     if (verdict === "accept" && event.t in EVENT_TYPES) {
       this.#tell({ kind: "event", event: event as unknown as RoomEvent });
@@ -353,20 +354,19 @@ export class Core {
   #beaten(beat: Controls["hb.ok"], now: number): void {
     this.#tell({ kind: "clock", ...this.#heart.answered(beat, now) });
     for (const [room, head] of Object.entries(beat.heads)) {
-      if (this.#rooms.get(room)?.isBehindSinceLastBeat(head) === true) this.#ask(room, now);
+      if (this.#rooms.get(room)?.isBehindSinceLastBeat(head) === true) this.#ask(room);
     }
   }
 
   // Rooms.
 
   /** Subscribe from the cursor, or from now on where there is none. */
-  #ask(id: string, now: number): void {
+  #ask(id: string): void {
     const room = this.#rooms.get(id);
-    if (room === undefined || room.isAsked || room.needsSnapshot) return;
+    if (this.#phase !== "ready" || room === undefined || room.isAsked || room.needsSnapshot) return;
     room.isAsked = true;
     const d = room.cursor ?? {};
     this.#outbox.add({ op: "room.sub", room: id, d, until: Infinity, ref: null });
-    this.#flush(now);
   }
 
   #answered(told: RoomReady): void {

@@ -52,9 +52,12 @@ export class Outbox {
     return true;
   }
 
-  /** What to say now, in the order in which it was wished. */
+  /** What to say now, in the order in which it was wished; but rooms first, so that who sends to a
+   * room it follows hears what it sent. */
   due(now: number): Command[] {
-    return this.#commands.filter(({ id, retryAt }) => id == null && (retryAt ?? now) <= now);
+    const due = this.#commands.filter(({ id, retryAt }) => id == null && (retryAt ?? now) <= now);
+    const isRoom = ({ op }: Command) => op === "room.sub";
+    return [...due.filter(isRoom), ...due.filter((command) => !isRoom(command))];
   }
 
   /** The command that this answers; null when nobody asked, or when it is tried again. */

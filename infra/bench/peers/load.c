@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum { SLOTS = 64, SCRATCH = 1 << 20, BUCKETS = 200000, BUCKET_US = 10, AT_ONCE = 48 };
-enum { BEAT_SECONDS = 20, DRAIN_SECONDS = 10, SETUP_SECONDS = 120, MARK_BYTES = 24 };
+enum { BEAT_SECONDS = 20, DRAIN_SECONDS = 10, SETUP_SECONDS = 180, MARK_BYTES = 24 };
 
 typedef struct {
     int fd, shaken, joined, stalled;
@@ -177,7 +177,10 @@ static void hang_up(Member *m) {
 
 static void take_frame(Member *m, int opcode, char *payload, size_t length, long long now) {
     if (opcode == 9) send_frame(m->fd, 10, payload, length);
-    if (opcode == 8) hang_up(m);
+    if (opcode == 8) {
+        if (!m->joined) fprintf(stderr, "load: closed: %.*s\n", (int)length, payload);
+        hang_up(m);
+    }
     if (opcode != 1) return;
     if (length == 1 && *payload == '2') {
         send_frame(m->fd, 1, "3", 1); /* Engine.IO's ping */

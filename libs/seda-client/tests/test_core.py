@@ -154,6 +154,25 @@ def test_who_was_drained_comes_back_at_once_and_who_was_abusive_after_half_a_min
     assert core.closed(4029, now=5, random=0) == ComeBack(30)
 
 
+@pytest.mark.parametrize("code", [1006, 1012, 4012])
+def test_a_connection_that_ends_before_the_moment_it_was_given_waits_for_it(code: int) -> None:
+    core = listening()
+    core.receive({"op": "drain", "in_ms": 5000, "resume": True}, now=0)
+    assert core.closed(code, now=2, random=0) == ComeBack(0, not_before_seconds=3)
+    assert core.closed(1006, now=2, random=0) == ComeBack(0)
+
+
+def test_a_room_waits_for_its_snapshot_and_is_asked_for_once() -> None:
+    core = listening()
+    core.subscribed(ROOM, told("snapshot"))
+    for frame in (event(12), {"op": "lagged", "room": str(ROOM), "from": 10}):
+        assert core.receive(frame, now=0) == []
+    core.closed(1006, now=0, random=0)
+    assert core.hello({"ticket": "t"}).body["resume"] == {"rooms": {}}
+    assert core.receive(ready(), now=0) == []
+    assert core.resume_from(ROOM, Cursor("1", 20)) == [subscribe(20)]
+
+
 def test_the_clock_of_the_server_is_known_from_a_heartbeat() -> None:
     core = listening()
     frame = {"op": "hb.ok", "t0": 1_000, "t1": 6_010, "t2": 6_020, "heads": {}}

@@ -111,7 +111,11 @@ def test_a_prefix_without_a_service_refuses_the_start(settings: Settings) -> Non
     del upstreams["crawler"]
     unset: Any = None
     with pytest.raises(UpstreamMissing, match="crawler"):
-        proxy_mounts(Proxying(client=unset, signer=unset, upstreams=upstreams, body_bytes_max=1))
+        proxy_mounts(
+            Proxying(
+                client=unset, streams=unset, signer=unset, upstreams=upstreams, body_bytes_max=1
+            )
+        )
 
 
 def test_every_route_names_a_limit_class_that_exists(settings: Settings) -> None:
@@ -155,6 +159,7 @@ def test_the_service_describes_itself() -> None:
         "auth.account.registered.v1",
         "auth.session.revoked.v1",
         "auth.role.changed.v1",
+        "auth.bot.created.v1",
         "auth.account.suspended.v1",
         "auth.account.restored.v1",
     ]

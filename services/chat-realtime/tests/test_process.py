@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from seda_testkit.caller import IDENTITY_HEADER, Caller
 from seda_testkit.eventually import eventually
 from seda_testkit.ports import free_port
 from websockets.asyncio.client import ClientConnection, connect
@@ -83,6 +84,51 @@ async def test_one_process_serves_http_and_sockets_and_drains_on_sigterm(
             assert client.close_code == 4012
         await asyncio.wait_for(process.wait(), 20)
         assert time.monotonic() - started < 15
+
+
+async def test_a_stream_is_drained_before_the_process_goes(
+    database: "ServiceDatabase", broker: "EmbeddedNats", keys: "GatewayKeys"
+) -> None:
+    port = free_port()
+    environment = {
+        "ENV": "development",
+        "PORT": str(port),
+        "SOCKET_PORT": "0",
+        "DATABASE_URL": database.app_url,
+        "NATS_URL": broker.url,
+        "GATEWAY_URL": keys.gateway_url,
+        "DRAIN_WINDOW_SECONDS": "0.5",
+        "SOCKET_TICK_SECONDS": "0.1",
+    }
+    who = {"user_id": uuid4(), "session_id": uuid4()}
+    path = "/api/v1/chat/stream"
+    async with (
+        served(environment) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
+    ):
+        await eventually(lambda: is_alive(http), timeout_seconds=20)
+        ask = Caller(http, keys, "chat-realtime", **who)
+        room = (await ask("POST", "/chat/rooms", json={"name": "lobby"})).json()["id"]
+        headers = {IDENTITY_HEADER: keys.identity("chat-realtime", "GET", path, **who)}
+        async with http.stream(
+            "GET", path, params={"room": room}, headers=headers, timeout=10
+        ) as answer:
+            assert answer.status_code == 200
+            lines = answer.aiter_lines()
+            await heard(lines, '"live"')
+            process.send_signal(signal.SIGTERM)
+            await heard(lines, '"drain"')
+            await heard(lines, '"code":4012')
+            assert [line async for line in lines] == [""]
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def heard(lines: AsyncIterator[str], wanted: str) -> None:
+    async with asyncio.timeout(10):
+        async for line in lines:
+            if wanted in line:
+                return
+    raise AssertionError(f"ended without {wanted}")
 
 
 async def is_alive(http: httpx.AsyncClient) -> bool:

@@ -40,7 +40,7 @@ class RoleChanged(Event, frozen=True, kw_only=True):
 
 
 class AccountSuspended(Event, frozen=True, kw_only=True):
-    """Nobody acts as this person until `until`, or until it is restored. Why is the owner's."""
+    """Nobody acts as this person until `until`, or until it is restored. Why, the owner keeps."""
 
     TYPE: ClassVar[str] = "auth.account.suspended.v1"
     KEY: ClassVar[str] = "user_id"
@@ -61,3 +61,16 @@ class AccountRestored(Event, frozen=True, kw_only=True):
     restored_by: UUID
     restored_at: Timestamp
     perm_version: int
+
+
+class BotCreated(Event, frozen=True, kw_only=True):
+    """An account without a person: it signs in by keys that its owner makes."""
+
+    TYPE: ClassVar[str] = "auth.bot.created.v1"
+    KEY: ClassVar[str] = "user_id"
+
+    user_id: UUID
+    owner_id: UUID
+    created_at: Timestamp
+    display_name: str
+    """Personal data: what its owner typed."""

@@ -72,7 +72,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`time_scale` shortens every wait, for tests."""
+    """`time_scale` shortens, for tests, every wait but the one until a drain."""
 
     reply_seconds_max: float = 10
     sends_waiting_max: int = 100
@@ -104,6 +104,8 @@ class Client:
         self._next_id = 0
         self._connections = 0
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._subscribing: dict[int, UUID] = {}
+        """Rooms asked for, by command. Their answer is taken in turn with the frames around it."""
         self._pending: dict[str, _Pending] = {}
         self._happenings: deque[Happening] = deque()
         self._news = asyncio.Event()
@@ -191,7 +193,8 @@ class Client:
                 verdict = await self._one_connection()
                 if isinstance(verdict, Stop):
                     raise Stopped(verdict.code, verdict.meaning)
-                await asyncio.sleep(verdict.after_seconds * self._options.time_scale)
+                own_seconds = verdict.after_seconds * self._options.time_scale
+                await asyncio.sleep(verdict.not_before_seconds + own_seconds)
         except Stopped as stopped:
             self._end(stopped)
         except BaseException:
@@ -233,6 +236,9 @@ class Client:
         return self._core.closed(code, now=time.time(), random=random.random())
 
     def _take(self, frame: Mapping[str, Any]) -> None:
+        room = self._subscribing.pop(frame.get("id", 0), None)
+        if room is not None and "ok" in frame:
+            self._do(self._core.subscribed(room, frame["ok"]))
         reply = self._replies.pop(frame.get("id", 0), None)
         if reply is not None and not reply.done():
             if "err" in frame:
@@ -259,7 +265,8 @@ class Client:
                     await self._ask("hb", None, {"n": number, "t0": time.time() * 1000})
             except TimeoutError:
                 if self._socket is not None:
-                    await self._socket.close(1001, "heartbeat lost")
+                    # Who answers no beat answers no close either.
+                    self._socket.transport.abort()
                 return
             except (ConnectionError, Refused):
                 return
@@ -281,7 +288,7 @@ class Client:
 
     async def _subscribe(self, room: UUID, ask: Ask) -> None:
         try:
-            told = await self._ask(ask.op, room, ask.body)
+            await self._ask(ask.op, room, ask.body)
         except Refused as refusal:
             if refusal.retry == "later":
                 await self._wait_as_told(refusal)
@@ -290,8 +297,6 @@ class Client:
                 self._do(self._core.refused_subscription(room, refusal.code))
         except (ConnectionError, TimeoutError):
             pass  # the next hello asks for it
-        else:
-            self._do(self._core.subscribed(room, told))
 
     async def _refresh(self) -> None:
         ticket = await self._source()
@@ -328,12 +333,15 @@ class Client:
         number = self._next_id
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
+        if op == "room.sub" and room is not None:
+            self._subscribing[number] = room
         try:
             await self._say(Ask(op, room, body), number)
             async with asyncio.timeout(self._options.reply_seconds_max):
                 return await reply
         finally:
             self._replies.pop(number, None)
+            self._subscribing.pop(number, None)
 
     async def _say(self, ask: Ask, number: int | None = None) -> None:
         if number is None:

@@ -63,9 +63,13 @@ Decision = Happened | SnapshotNeeded | Lost | Ask | TokenNeeded
 
 @dataclass(frozen=True, slots=True)
 class ComeBack:
-    """Connect again after this time, with a new ticket when the old one is worth nothing."""
+    """Connect again after this time, with a new ticket when the old one is worth nothing.
+
+    `not_before_seconds` is the server's own word; `after_seconds` comes on top of it.
+    """
 
     after_seconds: float
+    not_before_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class _Room:
     """None until the server has said where the room stands."""
     is_catching_up: bool = False
     """Asked for from the cursor: what comes before the answer may be out of turn."""
+    needs_snapshot: bool = False
+    """Until somebody has read the room over HTTP no event of it can be placed."""
 
 
 @dataclass(slots=True)
@@ -92,7 +98,7 @@ class Core:
     clock_offset_ms: float | None = None
     """What to add to the client's clock to have the server's."""
     is_ready: bool = False
-    _drain_seconds: float | None = None
+    _drain_at: float | None = None
     _away_since: float | None = None
 
     # What the caller wants.
@@ -113,6 +119,7 @@ class Core:
         if known is None:
             return []
         known.cursor = cursor
+        known.needs_snapshot = False
         return [self._subscribe(room)] if self.is_ready else []
 
     def hello(self, credential: Mapping[str, str]) -> Ask:
@@ -120,7 +127,7 @@ class Core:
         cursors = {
             str(room): msgspec.to_builtins(known.cursor)
             for room, known in self.rooms.items()
-            if known.cursor is not None
+            if known.cursor is not None and not known.needs_snapshot
         }
         return Ask("hello", None, {**credential, "resume": {"rooms": cursors}})
 
@@ -145,7 +152,7 @@ class Core:
             case "hb.ok":
                 return self._beat(frame, now_ms=now * 1000)
             case "drain":
-                self._drain_seconds = frame["in_ms"] / 1000
+                self._drain_at = now + frame["in_ms"] / 1000
             case "auth.expiring":
                 return [TokenNeeded()]
         return []
@@ -161,6 +168,7 @@ class Core:
                 return [Lost(room, "gone")]
             case "snapshot":
                 known.is_catching_up = False
+                known.needs_snapshot = True
                 return [SnapshotNeeded(room)]
             case "current":
                 known.cursor = Cursor(ep=told["ep"], seq=told["head"])
@@ -180,11 +188,13 @@ class Core:
         reaction: Reaction = close.reaction
         if reaction == "stop":
             return Stop(code, close.meaning)
-        drain_seconds, self._drain_seconds = self._drain_seconds, None
-        if code == 4012 and drain_seconds is not None:
-            # The server has spread its clients already: the moment of the close was ours alone.
-            return ComeBack(random * BACK_OFF_SECONDS_MIN)
-        return ComeBack(close.delay_ms / 1000 + self._back_off(now, random))
+        drain_at, self._drain_at = self._drain_at, None
+        # A process that ends sooner than it said has still given each client its moment.
+        not_before = max(0.0, drain_at - now) if drain_at is not None else 0.0
+        if code == 4012 and drain_at is not None:
+            # The server has spread its clients already: the moment was ours alone.
+            return ComeBack(random * BACK_OFF_SECONDS_MIN, not_before)
+        return ComeBack(close.delay_ms / 1000 + self._back_off(now, random), not_before)
 
     def not_connected(self, *, now: float, random: float) -> ComeBack:
         """The server was not reached, or refused before the upgrade."""
@@ -209,14 +219,14 @@ class Core:
         for room in list(self.rooms):
             if room in told:
                 decisions += self.subscribed(room, told[room])
-            else:
+            elif not self.rooms[room].needs_snapshot:
                 decisions.append(self._subscribe(room))
         return decisions
 
     def _event(self, frame: Frame) -> list[Decision]:
         room = UUID(frame["room"])
         known = self.rooms.get(room)
-        if known is None:
+        if known is None or known.needs_snapshot:
             return []
         cursor, seq = known.cursor, int(frame["seq"])
         if cursor is not None and cursor.ep == frame["ep"]:
@@ -247,7 +257,7 @@ class Core:
 
     def _catch_up(self, room: UUID) -> list[Decision]:
         known = self.rooms.get(room)
-        if known is None or known.is_catching_up:
+        if known is None or known.is_catching_up or known.needs_snapshot:
             return []
         known.is_catching_up = True
         return [self._subscribe(room)]

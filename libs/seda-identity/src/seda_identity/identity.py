@@ -70,9 +70,22 @@ def principal_of(claims: dict[str, Any]) -> Principal:
             session_id=UUID(claims["sid"]) if "sid" in claims else None,
             role=Role[claims["role"]],
             aal=int(claims.get("aal", 1)),
+            perm_version=int(claims.get("perm_v", 0)),
+            expires_at=int(claims["until"]) if "until" in claims else None,
+            scopes=scopes_of(claims),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidIdentity from error
+
+
+def scopes_of(claims: dict[str, Any]) -> frozenset[str] | None:
+    """Raises ValueError for anything but words with spaces between: nothing is guessed."""
+    scopes = claims.get("scope")
+    if scopes is None:
+        return None
+    if not isinstance(scopes, str):
+        raise ValueError("scope is no text")
+    return frozenset(scopes.split())
 
 
 def require_identity(verifier: IdentityVerifier) -> Callable[[AppConfig], AppConfig]:

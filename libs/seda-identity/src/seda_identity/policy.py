@@ -59,6 +59,7 @@ def guard_policies(
         return
     principal = connection.scope["state"].get("principal", ANONYMOUS)
     assert isinstance(principal, Principal)
+    principal.check_scope(policy.permission)
     if policy.role is Role.ANYONE:
         return
     if principal.user_id is None:

@@ -24,6 +24,7 @@ from seda_runtime.logging import configure_logging, get_logger
 from seda_runtime.problems import ProblemTable, exception_handlers
 from seda_runtime.requests import record_requests
 from seda_runtime.settings import ServiceSettings
+from seda_runtime.stopping import Stopping
 from seda_runtime.telemetry import configure_telemetry, serve_metrics
 
 log = get_logger(__name__)
@@ -62,17 +63,20 @@ def build_app(
     )
     arm_failpoints(settings.seda_failpoint)
     board = HealthBoard(ready_checks or {})
+    stopping = Stopping()
 
     @asynccontextmanager
     async def announce(app: Litestar) -> Any:
         if settings.env != "test":
             die_with_parent(signal.SIGTERM)  # the worker follows Granian's own process
+        stopping.begin_on_signal()
         with serve_metrics(settings.host, settings.metrics_port) as metrics_port:
             log.info("service.started", port=settings.port, metrics_port=metrics_port)
             try:
                 yield
             finally:
                 board.draining = True
+                stopping.begin()
                 log.info("service.stopping")
 
     app = Litestar(
@@ -93,6 +97,7 @@ def build_app(
         logging_config=None,
         debug=False,
     )
+    app.state.stopping = stopping
     for hook in before_start:
         hook(app)
     app.asgi_handler = record_requests(app.asgi_handler, sample_ratio=settings.trace_sample_ratio)
@@ -111,11 +116,12 @@ def serve(target: str, settings: ServiceSettings) -> None:
     SIGTERM and SIGINT drain within `shutdown_grace_seconds`. When whoever started this process
     dies, it stops too, so a killed supervisor leaves nothing behind.
     """
-    from granian import Granian
     from granian.constants import Interfaces, Loops
 
+    from seda_runtime.serving import Server
+
     die_with_parent(signal.SIGTERM)
-    Granian(
+    Server(
         target,
         interface=Interfaces.ASGI,
         factory=True,

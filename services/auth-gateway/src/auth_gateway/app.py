@@ -23,6 +23,8 @@ from auth_gateway.access.gate import Gate
 from auth_gateway.access.tokens import AccessTokens
 from auth_gateway.accounts.hashing import PasswordHashing
 from auth_gateway.accounts.routes import ACCOUNT_ROUTES
+from auth_gateway.bots.keys import ApiKeys
+from auth_gateway.bots.routes import BOT_ROUTES
 from auth_gateway.consumers import subscriptions
 from auth_gateway.docs.routes import DocumentFetcher, docs_routes
 from auth_gateway.edge import surround
@@ -64,6 +66,9 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         workers=settings.password_hash_workers, waiting_max=settings.password_hash_waiting_max
     )
     client = new_client(timeouts_of(settings), connections_max=settings.upstream_connections_max)
+    streams = new_client(
+        stream_timeouts_of(settings), connections_max=settings.upstream_streams_max
+    )
 
     @asynccontextmanager
     async def run_parts(_: Litestar) -> AsyncIterator[None]:
@@ -74,6 +79,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             finally:
                 await revocations.close()
                 await client.close()
+                await streams.close()
         hashing.close()
         await db.close()
 
@@ -81,7 +87,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
         settings,
         name=NAME,
         description=DESCRIPTION,
-        route_handlers=routes_of(settings, client, internal_signer),
+        route_handlers=routes_of(settings, client, streams, internal_signer),
         problems=PROBLEMS,
         lifespan=[run_parts],
         dependencies={
@@ -100,7 +106,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             "nats": bus.ready,
             "storage": partial(is_writable, db),
         },
-        middleware=[gate_of(settings, signer, revocations)],
+        middleware=[gate_of(settings, signer, revocations, ApiKeys(db, revocations, now=now))],
         before_start=[enforce_policies, partial(_surround, settings)],
     )
 
@@ -117,12 +123,13 @@ def keys_for(settings: Settings) -> KeySet:
 
 
 def routes_of(
-    settings: Settings, client: Client, internal_signer: Signer
+    settings: Settings, client: Client, streams: Client, internal_signer: Signer
 ) -> list[ControllerRouterHandler]:
     """The gateway's own routes, and one mount for each prefix that is another service's."""
     upstreams = upstreams_of(settings)
     proxying = Proxying(
         client=client,
+        streams=streams,
         signer=internal_signer,
         upstreams=upstreams,
         body_bytes_max=settings.body_bytes_max,
@@ -132,6 +139,7 @@ def routes_of(
         *ACCOUNT_ROUTES,
         *SESSION_ROUTES,
         *SUSPENSION_ROUTES,
+        *BOT_ROUTES,
         *KEY_ROUTES,
         connect,
         *docs,
@@ -150,10 +158,13 @@ def keeping_of(settings: Settings, keys: KeySet, outbox: Outbox, now: Clock) -> 
     )
 
 
-def gate_of(settings: Settings, signer: Signer, revocations: Revocations) -> DefineMiddleware:
+def gate_of(
+    settings: Settings, signer: Signer, revocations: Revocations, api_keys: ApiKeys
+) -> DefineMiddleware:
     return DefineMiddleware(
         Gate,
         tokens=AccessTokens(signer, revocations),
+        keys=api_keys,
         revocations=revocations,
         limiters=limiters_of(settings),
         trusted_hops=settings.trusted_proxy_hops,
@@ -175,6 +186,13 @@ def timeouts_of(settings: Settings) -> Timeouts:
         connect=timedelta(milliseconds=settings.upstream_connect_timeout_ms),
         read=timedelta(milliseconds=settings.upstream_read_timeout_ms),
         total=timedelta(milliseconds=settings.upstream_total_timeout_ms),
+    )
+
+
+def stream_timeouts_of(settings: Settings) -> Timeouts:
+    """A stream has no end of its own; a service that is silent for this long is gone."""
+    return timeouts_of(settings)._replace(
+        read=timedelta(milliseconds=settings.upstream_stream_silence_ms), total=None
     )
 
 

@@ -35,7 +35,7 @@ SECURITY_HEADERS = (
 )
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 ALLOWED_HEADERS = (
-    b"authorization, content-type, accept, accept-language, idempotency-key, if-match, "
+    b"authorization, x-api-key, content-type, accept, accept-language, idempotency-key, if-match, "
     b"if-none-match, last-event-id, traceparent, x-request-id"
 )
 EXPOSED_HEADERS = b"etag, location, ratelimit, ratelimit-policy, retry-after, x-request-id"

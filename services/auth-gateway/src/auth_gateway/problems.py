@@ -26,6 +26,15 @@ from auth_gateway.accounts.domain import (
     WrongCredentials,
 )
 from auth_gateway.accounts.hashing import HashingBusy
+from auth_gateway.bots.domain import (
+    BotNotFound,
+    InvalidExpiry,
+    InvalidKey,
+    InvalidScopes,
+    KeyNotFound,
+    TooManyBots,
+    TooManyKeys,
+)
 from auth_gateway.proxy.domain import TokenInQuery, UnsoundPath
 from auth_gateway.proxy.forward import BodyTooLarge, UpstreamTimeout, UpstreamUnavailable
 from auth_gateway.sessions.domain import (
@@ -74,6 +83,13 @@ PROBLEMS: ProblemTable = {
     SessionExpired: Problem(400, "session_expired", "The session has expired; log in again."),
     SessionEnded: Problem(400, "session_ended", "The session has ended; log in again."),
     SessionNotFound: Problem(404, "session_not_found", "No such session of yours."),
+    InvalidKey: Problem(401, "invalid_token", "Invalid authentication token"),
+    BotNotFound: Problem(404, "bot_not_found", "No such bot of yours."),
+    KeyNotFound: Problem(404, "key_not_found", "No such key of this bot."),
+    TooManyBots: Problem(409, "too_many_bots", "You have as many bots as you may."),
+    TooManyKeys: Problem(409, "too_many_keys", "The bot has as many keys as it may."),
+    InvalidScopes: Problem(422, "invalid_scopes", "A key is not made for this scope."),
+    InvalidExpiry: Problem(422, "invalid_expires_at", "The end of the key is not sound."),
     AccountSuspended: Problem(403, "account_suspended", "This account is suspended."),
     CannotSuspendSelf: Problem(409, "cannot_suspend_self", "You cannot suspend yourself."),
     SuspensionForbidden: Problem(403, "forbidden", "Admin privileges required"),

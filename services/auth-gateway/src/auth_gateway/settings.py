@@ -53,6 +53,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     upstream_read_timeout_ms: Milliseconds = 10_000
     upstream_total_timeout_ms: Milliseconds = 30_000
     upstream_connections_max: Positive = 512
+    upstream_stream_silence_ms: Milliseconds = 45_000
+    """Of an answer without an end; services say something three times as often."""
+    upstream_streams_max: Positive = 512
 
     @property
     def docs_are_open(self) -> bool:

@@ -1,14 +1,16 @@
 """Every table of the schema `auth`. The e-mail address lives here and nowhere else."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from seda_db import table_base
 from seda_messaging.tables import add_messaging_tables
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Index,
@@ -81,6 +83,42 @@ class SessionRow(Table, table=True):
     user_agent: str = Field(sa_column=Column(Text, nullable=False))
     ended_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
     end_reason: str | None = Field(default=None, sa_column=Column(Text))
+
+
+class BotRow(Table, table=True):
+    """An account without a password, which belongs to a person. Its id is a user id like any."""
+
+    __tablename__ = "bot"
+    __table_args__ = (Index("ix_bot_owner", "owner_id", "id"),)
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    owner_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("account.id", ondelete="CASCADE"), nullable=False)
+    )
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    perm_version: int = Field(sa_column=Column(Integer, nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    deleted_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+
+class ApiKeyRow(Table, table=True):
+    """A key of a bot. Its secret is 256 random bits, so one round of SHA-256 keeps it."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (Index("ix_api_key_bot", "bot_id", "id"),)
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    bot_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("bot.id", ondelete="CASCADE"), nullable=False)
+    )
+    name: str = Field(sa_column=Column(Text, nullable=False))
+    secret_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    last_used_on: date | None = Field(default=None, sa_column=Column(Date))
+    """The day and no more: a key's use is nobody's diary."""
 
 
 add_messaging_tables(Table.metadata)

@@ -22,8 +22,10 @@ from chat_realtime.consumers import subscriptions
 from chat_realtime.invites.routes import InviteRoutes
 from chat_realtime.limits.domain import Rate
 from chat_realtime.limits.gate import Gate, GateRates
-from chat_realtime.live.operations import make_door
+from chat_realtime.live.operations import Hints, make_door
+from chat_realtime.live.routes import LiveRoutes
 from chat_realtime.live.runner import LiveSide, run_live
+from chat_realtime.live.stream import Listen
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
 from chat_realtime.messages.posting import Posting
@@ -54,10 +56,15 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
     gate = Gate(_rates(settings))
     posting = Posting(db=db, batcher=batcher, gate=gate, now=now)
     door = make_door(settings.gateway_url, now=now)
+    hints = Hints()
 
     def look(state: State) -> Look:
         live: LiveSide = state.live
         return live.look
+
+    def listen(state: State) -> Listen:
+        live: LiveSide = state.live
+        return live.listen
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
@@ -75,6 +82,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
                     posting=posting,
                     gate=gate,
                     door=door,
+                    stopping=app.state.stopping,
                 ) as live,
             ):
                 app.state.live = live
@@ -96,6 +104,7 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             InviteRoutes,
             ReportRoutes,
             PresenceRoutes,
+            LiveRoutes,
         ],
         problems=PROBLEMS,
         lifespan=[run],
@@ -104,6 +113,9 @@ def create_app(settings: Settings, *, now: Clock = utc_now) -> Litestar:
             "recording": Provide(lambda: recording, sync_to_thread=False),
             "posting": Provide(lambda: posting, sync_to_thread=False),
             "look": Provide(look, sync_to_thread=False),
+            "listen": Provide(listen, sync_to_thread=False),
+            "hints": Provide(lambda: hints, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         ready_checks={"database": db.ping, "nats": bus.ready},
         before_start=[enforce_policies],

@@ -12,10 +12,13 @@ from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooM
 from chat_realtime.limits.domain import RateLimited
 from chat_realtime.live.domain import (
     AccountSuspended,
+    CursorInvalid,
     RoomGone,
     SessionEnded,
     TicketRefused,
     TooManyComing,
+    TooManyRooms,
+    TooManyStreams,
 )
 from chat_realtime.messages.domain import (
     Busy,
@@ -58,6 +61,9 @@ PROBLEMS: ProblemTable = {
     InvalidToken: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     TicketRefused: Problem(401, "unauthenticated", "The ticket or token is not valid."),
     SessionEnded: Problem(401, "unauthenticated", "The session was revoked."),
+    CursorInvalid: Problem(400, "invalid_cursor", "A room or a cursor is malformed."),
+    TooManyRooms: Problem(400, "too_large", "Too many rooms for one stream."),
+    TooManyStreams: Problem(503, "busy", "Too many streams are open right now."),
     AccountSuspended: Problem(403, "banned", "The account is suspended."),
     RoomGone: Problem(404, "not_found", "There is no such room."),
     RoomNotFound: Problem(404, "not_found", "There is no such room."),

@@ -18,6 +18,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     """Whether messages go compressed to clients that offer permessage-deflate."""
     socket_origins: tuple[str, ...] = ("http://localhost:3000",)
     sockets_per_user_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20
+    streams_max: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 1_000
+    """Streams of server-sent events of this process; each counts as a socket of its person."""
+    stream_keepalive_seconds: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15
     rooms_per_socket_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
     commands_per_second: Annotated[float, msgspec.Meta(gt=0)] = 20
     """Of one socket, after a burst of `commands_burst`."""

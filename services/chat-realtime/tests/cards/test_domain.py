@@ -1,6 +1,5 @@
 """Links as people type them."""
 
-
 import pytest
 from chat_realtime.cards.domain import LINKS_MAX, find_links
 from seda_contracts.events.unfurl import link_id

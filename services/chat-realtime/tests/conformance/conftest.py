@@ -240,8 +240,10 @@ def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout
-    (folder / "package.json").write_text('{"type": "module"}')
-    return folder / "typescript-client/src/index.js"
+    entry = "typescript-client/src/index.js"
+    package = {"name": "seda-realtime", "type": "module", "exports": f"./{entry}"}
+    (folder / "package.json").write_text(json.dumps(package))
+    return folder / entry
 
 
 @pytest.fixture(scope="module", params=CLIENTS)

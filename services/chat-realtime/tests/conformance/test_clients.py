@@ -255,7 +255,7 @@ class Stage:
 
     async def others_post(self, count: int, length: int = 5) -> None:
         for _ in range(count):
-            await self.ben.post(self.room, "x" * length)
+            self.words["$head"] = (await self.ben.post(self.room, "x" * length))["seq"]
 
     async def others_kick(self) -> None:
         act = {"kind": "kick", "user_id": str(self.ann.id), "reason": "a scenario"}
@@ -338,11 +338,15 @@ class Stage:
     async def expect_tickets(self, count: int) -> None:
         assert self.gateway.given == count
 
+    async def expect_snapshots_asked(self, count: int) -> None:
+        asked = [report for report in self.driver.reports if report["saw"] == "snapshot_needed"]
+        assert len(asked) == count
+
     async def expect_refused_tickets(self, count: int) -> None:
         await eventually(lambda: self.gateway.refused >= count, timeout_seconds=WAIT_SECONDS_MAX)
 
     async def expect_subscriptions(self, count: int) -> None:
-        assert self.subscriptions == count
+        await eventually(lambda: self.subscriptions == count)
 
     async def expect_left_out(self) -> None:
         audience = self.service.live.hub.audience(self.room)

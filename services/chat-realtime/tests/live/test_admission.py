@@ -291,3 +291,25 @@ async def test_draining_many_spreads_them_and_ends_the_rest_with_a_restart(
         assert delays == [5 * place for place in range(100)]
         assert {await socket.close_code() for socket in sockets} == {4012}
         assert await stranger.close_code() == 1012
+
+
+async def test_the_oldest_of_too_many_sockets_is_closed_on_whichever_process(
+    chat: "Chat", start_chat: Any
+) -> None:
+    async with (
+        start_chat(sockets_per_user_max=3) as one,
+        start_chat(sockets_per_user_max=3) as two,
+        start_chat(sockets_per_user_max=3) as three,
+    ):
+        ann, ben = one.person(), one.person()
+        async with (
+            ann.socket() as oldest,
+            ann.socket(via=two) as second,
+            ben.socket(via=two) as bens,
+            ann.socket(via=three) as third,
+            ann.socket(via=two) as newest,
+        ):
+            assert await oldest.close_code() == 4503
+            for socket in (second, third, newest, bens):
+                await socket.say("hb")
+                await socket.until(op="hb.ok")

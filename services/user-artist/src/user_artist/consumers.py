@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from seda_contracts.events.auth import AccountRegistered
+from seda_contracts.events.auth import AccountRegistered, BotCreated
 from seda_contracts.events.verification import VerificationApproved
 from seda_db import Database
 from seda_messaging import Delivery, PermanentFailure, Subscription, first_delivery
@@ -19,7 +19,19 @@ async def on_account_registered(
 ) -> None:
     async with db.begin() as tx:
         if await first_delivery(tx, delivery):
-            await user_operations.create_profile(tx, profiles, event)
+            await user_operations.create_profile(
+                tx, profiles, event.user_id, display_name=event.display_name
+            )
+
+
+async def on_bot_created(
+    event: BotCreated, delivery: Delivery, *, db: Database, profiles: Profiles
+) -> None:
+    async with db.begin() as tx:
+        if await first_delivery(tx, delivery):
+            await user_operations.create_profile(
+                tx, profiles, event.user_id, display_name=event.display_name
+            )
 
 
 async def on_verification_approved(
@@ -41,6 +53,11 @@ def subscriptions(
         Subscription(
             AccountRegistered,
             partial(on_account_registered, db=db, profiles=profiles),
+            consumer="user-artist.accounts",
+        ),
+        Subscription(
+            BotCreated,
+            partial(on_bot_created, db=db, profiles=profiles),
             consumer="user-artist.accounts",
         ),
         Subscription(

@@ -20,16 +20,18 @@ from auth_gateway.access.refusals import (
     InvalidAccessToken,
     MissingToken,
     RateLimited,
-    bearer_token,
+    credential,
 )
 from auth_gateway.access.tokens import AccessTokens
+from auth_gateway.bots.domain import InvalidKey, looks_like_key
+from auth_gateway.bots.keys import ApiKeys
 from auth_gateway.limits.domain import Decision, Limiter, client_address, network_of
 from auth_gateway.proxy.domain import METHODS, required_role, route_for
 from auth_gateway.sessions.revocation import Revocations
 
 PER_ADDRESS_LIMITS = frozenset({"auth"})
 """Classes counted by address even for a known caller: accounts are free, addresses are not."""
-REFUSED_TOKEN = (InvalidAccessToken, AccessTokenExpired)
+REFUSED_TOKEN = (InvalidAccessToken, AccessTokenExpired, InvalidKey)
 
 
 class Requirement(NamedTuple):
@@ -41,6 +43,8 @@ class Requirement(NamedTuple):
     reads_token: bool
     """Own routes for anyone do not look at the token: a client whose access token has expired must
     still be able to refresh it."""
+    permission: str | None = None
+    """Of the gateway's own routes. Keys are made for a few of them and never for the rest."""
 
 
 class Gate:
@@ -53,12 +57,14 @@ class Gate:
         app: ASGIApp,
         *,
         tokens: AccessTokens,
+        keys: ApiKeys,
         revocations: Revocations,
         limiters: Mapping[str, Limiter],
         trusted_hops: int,
     ) -> None:
         self._app = app
         self._tokens = tokens
+        self._keys = keys
         self._revocations = revocations
         self._limiters = limiters
         self._trusted_hops = trusted_hops
@@ -91,11 +97,14 @@ class Gate:
         if not required.reads_token:
             return ANONYMOUS, None
         try:
-            token = bearer_token(scope["headers"])
-            principal = ANONYMOUS if token is None else await self._tokens.principal(token)
+            token = credential(scope["headers"])
+            if token is None:
+                return ANONYMOUS, None
+            if looks_like_key(token):
+                return await self._keys.principal(token), None
+            return await self._tokens.principal(token), None
         except REFUSED_TOKEN as refusal:
             return ANONYMOUS, refusal
-        return principal, None
 
     def _caller(self, scope: HTTPScope, principal: Principal, required: Requirement) -> str:
         if principal.user_id is not None and required.limit not in PER_ADDRESS_LIMITS:
@@ -110,6 +119,9 @@ class Gate:
         return network_of(address)
 
     def _authorise(self, principal: Principal, required: Requirement) -> None:
+        if required.permission is not None:
+            # What is proxied, its service judges: the passport carries the scopes.
+            principal.check_scope(required.permission)
         if required.role is Role.ANYONE:
             return
         if principal.user_id is None:
@@ -127,7 +139,8 @@ def requirement_of(scope: HTTPScope) -> Requirement | None:
     opt: Mapping[str, Any] = scope["route_handler"].opt
     policy = opt.get("policy")
     if isinstance(policy, Policy):
-        return Requirement(policy.role, policy.aal, policy.limit, policy.role is not Role.ANYONE)
+        reads_token = policy.role is not Role.ANYONE
+        return Requirement(policy.role, policy.aal, policy.limit, reads_token, policy.permission)
     route = route_for(scope["state"]["plain_path"]) if opt.get("proxied") else None
     if route is None:
         return None

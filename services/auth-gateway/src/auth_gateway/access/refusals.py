@@ -13,6 +13,7 @@ __all__ = [
     "MissingToken",
     "RateLimited",
     "bearer_token",
+    "credential",
 ]
 
 
@@ -66,3 +67,15 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     if len(found) > 1 or scheme.lower() != b"bearer" or not token or b" " in token:
         raise InvalidAccessToken
     return token.decode("latin-1")
+
+
+def credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The bearer token, or the key in `X-Api-Key`. Raises InvalidAccessToken for both at once."""
+    given = list(headers)
+    token = bearer_token(given)
+    keys = [value.decode("latin-1") for name, value in given if name == b"x-api-key"]
+    if not keys:
+        return token
+    if token is not None or len(keys) > 1 or not keys[0].startswith("seda_"):
+        raise InvalidAccessToken
+    return keys[0]

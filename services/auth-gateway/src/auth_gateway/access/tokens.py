@@ -22,6 +22,7 @@ class Claims(msgspec.Struct, frozen=True):
     role: Literal["USER", "ADMIN", "SUPER_ADMIN"]
     perm_v: int
     aal: int
+    exp: int
 
 
 class OwnKeys:
@@ -65,4 +66,5 @@ class AccessTokens:
             role=Role[claims.role],
             aal=claims.aal,
             perm_version=claims.perm_v,
+            expires_at=claims.exp,
         )

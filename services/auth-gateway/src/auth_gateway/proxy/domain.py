@@ -63,7 +63,7 @@ _UNSOUND = re.compile(
 )
 """Spellings that two parsers may read as two different paths."""
 _TOKEN_PARAMETERS = re.compile(
-    rb"(?:\A|[&;])(?:access_token|token|ticket|refresh_token|id_token|authorization|api_key)=",
+    rb"(?:\A|[&;])(?:access_token|token|ticket|refresh_token|id_token|authorization|api_?key|x-api-key|key)=",
     re.IGNORECASE,
 )
 
@@ -101,6 +101,7 @@ ROUTES = (
     Route(prefix="/tracks", service="track-unfurl", reading=None),
     Route(prefix="/admin/crawler", service="crawler", reading="ADMIN", writing="ADMIN"),
 )
+STREAMS = frozenset({f"{API_PREFIX}/chat/stream"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -126,6 +127,11 @@ def route_for(path: str) -> Route | None:
         if rest != path and (not rest or rest.startswith("/")):
             return route
     return None
+
+
+def is_stream(path: str, method: str) -> bool:
+    """Whether the answer goes on until one side ends it."""
+    return method == "GET" and path in STREAMS
 
 
 def required_role(route: Route, method: str) -> str | None:

@@ -4,15 +4,17 @@ The client is pyreqwest: httpx costs forty times as much per request here (desig
 Redirects, cookies, environment proxies and decompression are all off: a proxy passes on.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from litestar.types import Receive, Send
+from litestar.types import Message, Receive, Send
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import ConnectError, RequestError, RequestTimeoutError
 from pyreqwest.request import StreamRequest
 from seda_runtime.logging import get_logger
+from seda_runtime.stopping import Stopping
 
 from auth_gateway.proxy.domain import SAFE_METHODS, Header, response_headers
 
@@ -39,11 +41,11 @@ class AnswerCutOff(Exception):
 
 
 class Timeouts(NamedTuple):
-    """To connect, between two reads, and for the whole exchange."""
+    """To connect, between two reads, and for the whole exchange. None for one without an end."""
 
     connect: timedelta
     read: timedelta
-    total: timedelta
+    total: timedelta | None
 
 
 class Passing(NamedTuple):
@@ -57,7 +59,7 @@ class Passing(NamedTuple):
 
 
 def new_client(timeouts: Timeouts, *, connections_max: int) -> Client:
-    return (
+    builder = (
         ClientBuilder()
         .http1_only()
         .http1_lower_case_headers()
@@ -73,10 +75,9 @@ def new_client(timeouts: Timeouts, *, connections_max: int) -> Client:
         .pool_timeout(timeouts.connect)
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.read)
-        .timeout(timeouts.total)
         .user_agent("seda-gateway")
-        .build()
     )
+    return (builder if timeouts.total is None else builder.timeout(timeouts.total)).build()
 
 
 async def forward(
@@ -108,6 +109,51 @@ async def forward(
         raise UpstreamTimeout from error
     except RequestError as error:
         raise UpstreamUnavailable from error
+
+
+async def forward_stream(
+    client: Client,
+    passing: Passing,
+    receive: Receive,
+    send: Send,
+    stopping: Stopping,
+    *,
+    headers_for: Mapping[int, list[Header]],
+) -> None:
+    """`forward`, for an answer that goes on until the service, the client or this process ends it.
+
+    Who hangs up is let go at the service at once: it holds a place there.
+    """
+    has_begun = False
+
+    async def send_and_know(message: Message) -> None:
+        nonlocal has_begun
+        has_begun = True
+        await send(message)
+
+    exchange = asyncio.create_task(
+        forward(client, passing, receive, send_and_know, headers_for=headers_for)
+    )
+    ends = [asyncio.create_task(_hung_up(receive)), asyncio.create_task(stopping.wait())]
+    try:
+        await asyncio.wait([exchange, *ends], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (exchange, *ends):
+            task.cancel()
+        await asyncio.gather(exchange, *ends, return_exceptions=True)
+    error = None if exchange.cancelled() else exchange.exception()
+    if not has_begun:
+        raise error or UpstreamUnavailable
+    if exchange.cancelled() or isinstance(error, AnswerCutOff):
+        # What was said so far stands by itself: every event has an end of its own.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    elif error is not None:
+        raise error
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _first_part(receive: Receive, bytes_max: int) -> tuple[bytes, bool]:

@@ -29,6 +29,11 @@ def identity_for(
         claims["sub"] = str(principal.user_id)
         claims["role"] = principal.role.name
         claims["aal"] = principal.aal
+        claims["perm_v"] = principal.perm_version
+    if principal.expires_at is not None:
+        claims["until"] = principal.expires_at
     if principal.session_id is not None:
         claims["sid"] = str(principal.session_id)
+    if principal.scopes is not None:
+        claims["scope"] = " ".join(sorted(principal.scopes))
     return signer.sign(TOKEN_TYPE, claims)

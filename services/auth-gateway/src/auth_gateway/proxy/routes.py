@@ -15,8 +15,15 @@ from seda_runtime.telemetry import inject_trace
 from auth_gateway.access.refusals import CHALLENGE
 from auth_gateway.answers import send_problem
 from auth_gateway.keys.signing import Signer
-from auth_gateway.proxy.domain import API_PREFIX, ROUTES, Service, request_headers, route_for
-from auth_gateway.proxy.forward import BodyTooLarge, Passing, forward
+from auth_gateway.proxy.domain import (
+    API_PREFIX,
+    ROUTES,
+    Service,
+    is_stream,
+    request_headers,
+    route_for,
+)
+from auth_gateway.proxy.forward import BodyTooLarge, Passing, forward, forward_stream
 from auth_gateway.proxy.identity import identity_for
 
 NOT_FOUND = Problem(404, "not_found", "There is nothing here.")
@@ -28,6 +35,8 @@ class Proxying:
     """What the mounts work with."""
 
     client: Client
+    streams: Client
+    """For answers that go on: a pool of their own, so that they leave the others their places."""
     signer: Signer
     upstreams: Mapping[Service, str]
     body_bytes_max: int
@@ -82,7 +91,13 @@ async def _pass_on(proxying: Proxying, scope: HTTPScope, receive: Receive, send:
         has_body=has_body,
         body_bytes_max=proxying.body_bytes_max,
     )
-    await forward(proxying.client, passing, receive, send, headers_for=CHALLENGES)
+    if is_stream(path, method) and not has_body:
+        stopping = scope["litestar_app"].state.stopping
+        await forward_stream(
+            proxying.streams, passing, receive, send, stopping, headers_for=CHALLENGES
+        )
+    else:
+        await forward(proxying.client, passing, receive, send, headers_for=CHALLENGES)
 
 
 def _url(upstream: str, scope: HTTPScope) -> str:

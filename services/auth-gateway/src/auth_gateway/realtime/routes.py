@@ -47,7 +47,7 @@ async def connect(
 
 def ticket_claims(principal: Principal, *, now: datetime) -> dict[str, Any]:
     issued_at = int(now.timestamp())
-    return {
+    claims: dict[str, Any] = {
         "iss": ISSUER,
         "aud": TICKET_AUDIENCE,
         "sub": str(principal.require_user()),
@@ -58,3 +58,9 @@ def ticket_claims(principal: Principal, *, now: datetime) -> dict[str, Any]:
         "iat": issued_at,
         "exp": issued_at + TICKET_SECONDS,
     }
+    if principal.scopes is not None:
+        claims["scope"] = " ".join(sorted(principal.scopes))
+        # A key that ends takes its sockets along; a person's session is watched instead.
+        if principal.expires_at is not None:
+            claims["until"] = principal.expires_at
+    return claims

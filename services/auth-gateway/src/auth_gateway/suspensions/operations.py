@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import structs
 from seda_contracts.events.auth import AccountRestored, AccountSuspended
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from auth_gateway.accounts import store
 from auth_gateway.accounts.domain import AccountNotFound, Role
+from auth_gateway.bots import store as bots
 from auth_gateway.sessions import operations as sessions
 from auth_gateway.sessions.domain import is_suspended
 from auth_gateway.sessions.operations import SessionKeeping
@@ -64,6 +66,9 @@ async def suspend(
     )
     # Before the ends of the sessions: who hears both tells the person why.
     await keeping.outbox.add(tx, suspended)
+    for bot_id, version in (await bots.raise_versions(tx, account_id)).items():
+        fact = structs.replace(suspended, user_id=bot_id, perm_version=version)
+        await keeping.outbox.add(tx, fact)
     ended = await sessions.end_every_session(tx, keeping, account_id=account_id)
     return Outcome(account=account, changed=True, ended_session_ids=ended)
 
@@ -89,6 +94,9 @@ async def restore(
         perm_version=account.perm_version,
     )
     await keeping.outbox.add(tx, restored)
+    for bot_id, version in (await bots.raise_versions(tx, account_id)).items():
+        fact = structs.replace(restored, user_id=bot_id, perm_version=version)
+        await keeping.outbox.add(tx, fact)
     return Outcome(account=account, changed=True)
 
 

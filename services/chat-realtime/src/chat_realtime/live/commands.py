@@ -41,6 +41,23 @@ MODERATION_KINDS: Mapping[str, ActKind] = {
 }
 
 
+PERMISSIONS: Mapping[str, str] = {
+    "room.sub": "message:read",
+    "read.mark": "message:read",
+    "msg.send": "message:write",
+    "msg.edit": "message:write",
+    "msg.delete": "message:write",
+    "msg.report": "message:write",
+    "react.add": "message:write",
+    "react.remove": "message:write",
+    "typing": "message:write",
+    "pin.add": "moderation:write",
+    "pin.remove": "moderation:write",
+    **dict.fromkeys([*MODERATION_KINDS, "mod.bulk_delete"], "moderation:write"),
+}
+"""What a bot's key must be made for; the rest is about the socket itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What commands work with."""

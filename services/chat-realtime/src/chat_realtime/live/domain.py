@@ -45,6 +45,27 @@ class TooManyComing(Exception):
         return "Too many sockets are coming in right now."
 
 
+class CursorInvalid(Exception):
+    """Not a room and a place as this service writes them."""
+
+    def __str__(self) -> str:
+        return "A room or a cursor is malformed."
+
+
+class TooManyRooms(Exception):
+    def __str__(self) -> str:
+        return "Too many rooms for one stream."
+
+
+class TooManyStreams(Exception):
+    """This process serves as many streams as it may."""
+
+    retry_after_seconds = 5
+
+    def __str__(self) -> str:
+        return "Too many streams are open right now."
+
+
 class SessionRevokedNotice(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="session_revoked"
 ):
@@ -64,7 +85,40 @@ class SuspendedNotice(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     perm_version: int
 
 
+class SocketsAsked(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sockets_asked"
+):
+    """A process let in one more socket of this person, and asks who has the others."""
+
+    user_id: UUID
+    node: UUID
+
+
+class SocketsHere(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sockets_here"):
+    """The answer to `node`."""
+
+    user_id: UUID
+    node: UUID
+    ids: list[UUID]
+
+
+class SocketsSurplus(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="sockets_surplus"
+):
+    """The oldest sockets above the limit: whoever has them closes them."""
+
+    user_id: UUID
+    ids: list[UUID]
+
+
 UserNotice = (
-    SessionRevokedNotice | RoleChangedNotice | SuspendedNotice | AttentionChanged | MutedEverywhere
+    SessionRevokedNotice
+    | RoleChangedNotice
+    | SuspendedNotice
+    | AttentionChanged
+    | MutedEverywhere
+    | SocketsAsked
+    | SocketsHere
+    | SocketsSurplus
 )
 """A live signal to every process about one person's sockets."""

@@ -17,7 +17,7 @@ from seda_runtime.clock import Clock
 from chat_realtime.live.feed import Feeds, Listening
 from chat_realtime.live.framing import encode, text_frame
 from chat_realtime.live.hub import Hub
-from chat_realtime.live.listener import Connection
+from chat_realtime.live.line import Line
 from chat_realtime.live.together import Together
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event
@@ -87,7 +87,7 @@ async def begin(
 
 
 async def finish(
-    hall: Hall, principal: Principal, joining: Joining, connection: Connection, member: Listening
+    hall: Hall, principal: Principal, joining: Joining, connection: Line, member: Listening
 ) -> None:
     """Send what was missed, then `live`. Raises what forbids listening, if that changed meanwhile.
 
@@ -178,7 +178,7 @@ def _seen(
     return replace(standing, is_platform_admin=is_admin), at[asked.room]
 
 
-async def _replay(connection: Connection, events: Sequence[bytes]) -> bool:
+async def _replay(connection: Line, events: Sequence[bytes]) -> bool:
     """False when the client went away meanwhile."""
     for start in range(0, len(events), REPLAY_WRITE_EVENTS):
         if not await connection.writable():

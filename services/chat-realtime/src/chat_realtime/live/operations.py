@@ -1,5 +1,6 @@
 """Who may open a socket, and when that ends: tickets, tokens and revoked sessions."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from seda_contracts.events.auth import (
     RoleChanged,
     SessionRevoked,
 )
-from seda_contracts.live import user_subject
-from seda_contracts.realtime import Hello
+from seda_contracts.live import room_subject, user_subject
+from seda_contracts.realtime import EphemeralFrame, Hello
 from seda_db import Database
 from seda_identity import Principal, Role
+from seda_identity.identity import scopes_of
 from seda_identity.tokens import InvalidToken, JwksCache, TokenVerifier
 from seda_runtime.clock import Clock
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,9 +32,13 @@ from chat_realtime.live.domain import (
     TicketRefused,
 )
 from chat_realtime.live.together import Together
+from chat_realtime.log.operations import Recording
+from chat_realtime.rooms.operations import standing_of
 from chat_realtime.signals import Signals
 
 ISSUER = "seda-gateway"
+HINTS_KEPT_MAX = 10_000
+HINT_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +96,14 @@ async def admit(knocks: Knocks, door: Door, hello: Hello) -> Admitted:
         if not isinstance(ticket_id, str) or not ticket_id:
             raise TicketRefused
     await knocks.ask(Knock(principal=principal, ticket_id=ticket_id, expires_at=expires_at))
-    return Admitted(
-        principal=principal, expires_at=None if hello.ticket is not None else expires_at
-    )
+    if hello.ticket is not None:
+        # Its own end is only about the hello; a key's end, where it tells one, ends the socket.
+        until = principal.expires_at
+        return Admitted(
+            principal=principal,
+            expires_at=None if until is None else datetime.fromtimestamp(until, UTC),
+        )
+    return Admitted(principal=principal, expires_at=expires_at)
 
 
 async def judge(db: Database, door: Door, knocks: Sequence[Knock]) -> list[Exception | None]:
@@ -138,6 +149,39 @@ async def readmit(knocks: Knocks, door: Door, principal: Principal, token: str) 
     if admitted.principal.user_id != principal.user_id:
         raise InvalidToken("somebody else's token")
     return admitted
+
+
+class Hints:
+    """When people were last said to be typing by HTTP: in this process, and of the latest."""
+
+    def __init__(self) -> None:
+        self._at: OrderedDict[tuple[UUID, UUID], datetime] = OrderedDict()
+
+    def take(self, user_id: UUID, room_id: UUID, *, now: datetime) -> bool:
+        """False when one was given moments ago; that hint is worth nothing."""
+        last = self._at.pop((user_id, room_id), None)
+        is_due = last is None or (now - last).total_seconds() >= HINT_SECONDS
+        self._at[user_id, room_id] = now if last is None or is_due else last
+        if len(self._at) > HINTS_KEPT_MAX:
+            self._at.popitem(last=False)
+        return is_due
+
+
+async def hint_typing(
+    tx: AsyncSession, recording: Recording, hints: Hints, principal: Principal, room_id: UUID
+) -> None:
+    """Raises RoomNotFound, NotMember or Banned."""
+    now = recording.now()
+    (await standing_of(tx, room_id, principal)).check_member(now)
+    user_id = principal.require_user()
+    if hints.take(user_id, room_id, now=now):
+        tell_typing(recording.signals, room_id, user_id)
+
+
+def tell_typing(signals: Signals, room_id: UUID, user_id: UUID) -> None:
+    """To everyone who listens now, on every process."""
+    frame = EphemeralFrame(room=room_id, t="typing", d={"user_id": user_id})
+    signals.publish(room_subject(room_id), msgspec.json.encode(frame))
 
 
 async def end_session(
@@ -199,6 +243,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
             role=Role[claims.get("role", "USER")],
             aal=int(claims.get("aal", 1)),
             perm_version=int(claims.get("perm_v", 0)),
+            expires_at=int(claims["until"]) if "until" in claims else None,
+            scopes=scopes_of(claims),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InvalidToken("it names no person soundly") from error

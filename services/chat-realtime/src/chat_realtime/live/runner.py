@@ -15,9 +15,11 @@ from seda_contracts import realtime
 from seda_contracts.live import AUTHOR_SUBJECT, EVERY_USER_SUBJECT
 from seda_contracts.realtime import PresenceState
 from seda_db import Database, DatabaseUnavailable
+from seda_identity import Principal
 from seda_messaging import Bus
 from seda_runtime.clock import Clock
 from seda_runtime.logging import get_logger
+from seda_runtime.stopping import Stopping
 
 from chat_realtime.attention.domain import AttentionChanged
 from chat_realtime.attention.store import unread
@@ -25,12 +27,17 @@ from chat_realtime.invites import store as invites_store
 from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
 from chat_realtime.live.commands import Desk
+from chat_realtime.live.crowd import Crowd
 from chat_realtime.live.domain import (
     RoleChangedNotice,
     SessionRevokedNotice,
+    SocketsAsked,
+    SocketsHere,
+    SocketsSurplus,
     SuspendedNotice,
     UserNotice,
 )
+from chat_realtime.live.events import Cursors
 from chat_realtime.live.feed import FeedOptions, Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
@@ -38,6 +45,7 @@ from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
+from chat_realtime.live.stream import StreamAnswer, StreamOptions
 from chat_realtime.live.together import Together
 from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
 from chat_realtime.log.operations import Recording
@@ -63,8 +71,10 @@ class LiveSide:
     edge: SocketEdge
     listener: Listener
     board: Board
+    crowd: Crowd
     db: Database
     now: Clock
+    stream_options: StreamOptions
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     showing: asyncio.Lock = field(default_factory=asyncio.Lock)
     unread: dict[UUID, set[UUID]] = field(default_factory=dict)
@@ -84,6 +94,8 @@ class LiveSide:
                 self.edge.end_role(user_id, perm_version)
             case SuspendedNotice(user_id=user_id, perm_version=perm_version):
                 self.edge.end_account(user_id, perm_version)
+            case SocketsAsked() | SocketsHere() | SocketsSurplus():
+                self.crowd.hear(notice)
             case MutedEverywhere(user_id=user_id, until=until):
                 code = "unmuted" if until is None else "muted"
                 self.edge.tell_person(user_id, realtime.Notice(code=code, until=until))
@@ -139,6 +151,13 @@ class LiveSide:
                 state = realtime.StateFrame(room=room, t="author", rev=revision, d=card)
                 self.hub.publish_state(room, f"author:{user_id}", encode(state))
 
+    def begin_drain(self, window_seconds: float) -> None:
+        self.listener.stop_accepting()
+        self.edge.start_drain(window_seconds)
+
+    def listen(self, principal: Principal, rooms: Cursors) -> StreamAnswer:
+        return StreamAnswer(self.edge, self.stream_options, principal, rooms)
+
     async def look(self, room: UUID) -> PresenceState:
         return await self.board.look(room, self.feeds.following)
 
@@ -170,6 +189,7 @@ async def run_live(
     posting: Posting,
     gate: Gate,
     door: Door,
+    stopping: Stopping,
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
     loop = asyncio.get_running_loop()
@@ -198,33 +218,50 @@ async def run_live(
     )
     listener = Listener(_listener_options(settings), edge)
     listener.is_busy = edge.is_busy
+    crowd = Crowd(
+        recording.signals,
+        edge.socket_ids,
+        edge.end_sockets,
+        sockets_max=settings.sockets_per_user_max,
+    )
+    edge.came = crowd.opened
     live = LiveSide(
         hub=hub,
         feeds=feeds,
         edge=edge,
         listener=listener,
         board=board,
+        crowd=crowd,
         db=db,
         now=recording.now,
+        stream_options=_stream_options(settings),
     )
     await bus.subscribe_live(EVERY_USER_SUBJECT, lambda _, payload: live.hear_user(payload))
     await bus.subscribe_live(AUTHOR_SUBJECT, lambda _, payload: live.hear_author(payload))
     await bus.flush()
     await listener.start()
     log.info("socket.listening", port=listener.port)
+    stopped = asyncio.create_task(_drain_when_told(live, stopping, settings.drain_window_seconds))
     sweeping = asyncio.create_task(_sweep_forever(live, settings.sweep_seconds))
     try:
         async with board.run():
             yield live
     finally:
-        listener.stop_accepting()
-        edge.start_drain(settings.drain_window_seconds)
+        stopped.cancel()
+        live.begin_drain(settings.drain_window_seconds)
         await edge.finish_commands()
         await listener.empty(within_seconds=settings.drain_window_seconds)
+        edge.end_streams()
         sweeping.cancel()
         await asyncio.gather(sweeping, *live.tasks, return_exceptions=True)
         await listener.close()
         await feeds.close()
+
+
+async def _drain_when_told(live: LiveSide, stopping: Stopping, window_seconds: float) -> None:
+    """Streams have to end before the server shuts the application down: it waits for them."""
+    await stopping.wait()
+    live.begin_drain(window_seconds)
 
 
 async def _sweep_forever(live: LiveSide, every_seconds: float) -> None:
@@ -262,6 +299,14 @@ def _feed_options(settings: Settings) -> FeedOptions:
     )
 
 
+def _stream_options(settings: Settings) -> StreamOptions:
+    return StreamOptions(
+        stall_seconds_max=settings.stall_seconds_max,
+        keepalive_seconds=settings.stream_keepalive_seconds,
+        tick_seconds=settings.socket_tick_seconds,
+    )
+
+
 def _socket_options(settings: Settings) -> SocketOptions:
     return SocketOptions(
         limits=SessionLimits(
@@ -275,6 +320,7 @@ def _socket_options(settings: Settings) -> SocketOptions:
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
         hellos_waiting_max=settings.hellos_waiting_max,
+        streams_max=settings.streams_max,
         trace_sample_ratio=settings.trace_sample_ratio,
         build=settings.version,
     )

@@ -4,6 +4,7 @@ It knows what may be said in which phase, how often, and until when. It does no 
 clock and never looks at the database: time is passed in, and rights are the operations' business.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
@@ -143,6 +144,11 @@ class Session:
         """Forget a room that the server took away or refused."""
         self.rooms.discard(room)
         self._typed_at.pop(room, None)
+
+    def greet(self, rooms: Iterable[UUID]) -> None:
+        """The client has proven who it is by other means than a hello."""
+        self._phase = Phase.GREETED
+        self.rooms.update(rooms)
 
     def end(self) -> None:
         self._phase = Phase.CLOSED

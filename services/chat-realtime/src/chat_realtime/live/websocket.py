@@ -7,17 +7,17 @@ not awaited here is done by the hub and the feeds.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
 import msgspec
 from opentelemetry.trace import SpanKind
 from seda_contracts import realtime
-from seda_contracts.live import room_subject
 from seda_identity import Principal
+from seda_identity.principal import ScopeMissing
 from seda_identity.tokens import InvalidToken, TokenExpired
 from seda_runtime.ids import uuid7
 from seda_runtime.logging import get_logger
@@ -26,14 +26,28 @@ from websockets.frames import CloseCode
 
 from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
-from chat_realtime.live.commands import Desk, perform
-from chat_realtime.live.domain import AccountSuspended, RoomGone, SessionEnded, TicketRefused
+from chat_realtime.live.commands import PERMISSIONS, Desk, perform
+from chat_realtime.live.domain import (
+    AccountSuspended,
+    RoomGone,
+    SessionEnded,
+    TicketRefused,
+    TooManyStreams,
+)
 from chat_realtime.live.failures import failure_of
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall, Joining
-from chat_realtime.live.listener import Connection
-from chat_realtime.live.operations import Door, Knocks, admit, judge, readmit
+from chat_realtime.live.line import Line
+from chat_realtime.live.operations import (
+    Door,
+    Knock,
+    Knocks,
+    admit,
+    judge,
+    readmit,
+    tell_typing,
+)
 from chat_realtime.live.session import (
     CLOSE_CONNECTION_LIMIT,
     CLOSE_DRAINED,
@@ -47,6 +61,7 @@ from chat_realtime.live.session import (
     SessionLimits,
 )
 from chat_realtime.live.together import Together
+from chat_realtime.messages.domain import Stopping
 from chat_realtime.presence.domain import DeviceStatus
 from chat_realtime.rooms.domain import Banned, NotMember, RoomNotFound
 
@@ -55,7 +70,8 @@ QUEUE_HIGH = 32
 QUEUE_LOW = 8
 COMMAND_SECONDS_MAX = 5
 EXPIRY_NOTICE_SECONDS = 60
-NOT_THEIRS = (RoomGone, RoomNotFound, NotMember, Banned)
+TOO_MANY = "too many sockets; this was the oldest"
+NOT_THEIRS = (RoomGone, RoomNotFound, NotMember, Banned, ScopeMissing)
 """A room that somebody who comes back may not hear; anything else says that nobody could ask."""
 _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 
@@ -65,12 +81,13 @@ class SocketOptions:
     limits: SessionLimits
     sockets_per_user_max: int
     hellos_waiting_max: int
+    streams_max: int
     trace_sample_ratio: float
     build: str
 
 
 class Client:
-    """One socket and the person behind it, once there is one. The hub's member."""
+    """One line and the person behind it, once there is one. The hub's member."""
 
     __slots__ = (
         "connection",
@@ -86,7 +103,7 @@ class Client:
         "write",
     )
 
-    def __init__(self, connection: Connection, session: Session) -> None:
+    def __init__(self, connection: Line, session: Session) -> None:
         self.id = uuid7()
         self.connection = connection
         self.session = session
@@ -121,9 +138,13 @@ class SocketEdge:
         self._hall = hall
         self._desk = desk
         self._door = door
+        self.came: Callable[[UUID], None] = lambda _: None
+        """Told whose socket was let in."""
         self._knocks: Knocks = Together(partial(judge, desk.db, door))
         self._by_user: dict[UUID, dict[Client, None]] = {}
         self._strangers = 0
+        self._streams: set[Line] = set()
+        self._is_draining = False
         self._workers: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -136,11 +157,66 @@ class SocketEdge:
 
     # What the listener tells.
 
-    def opened(self, connection: Connection) -> None:
-        limits = self._options.limits
-        client = Client(connection, Session(limits, now=self._loop.time()))
-        connection.client = client
+    def opened(self, connection: Line) -> None:
         self._strangers += 1
+        self._welcome(Client(connection, self._session()))
+
+    async def enter(
+        self, stream: Line, principal: Principal, rooms: Mapping[UUID, realtime.Cursor | None]
+    ) -> Sequence[Joining]:
+        """A stream of somebody whom the gateway vouches for. Raises AccountSuspended, SessionEnded,
+        InvalidToken, TooManyStreams, Stopping, or what refuses the first room when all are refused.
+        """
+        if self._is_draining:
+            raise Stopping
+        if len(self._streams) >= self._options.streams_max:
+            raise TooManyStreams
+        self._streams.add(stream)
+        client = Client(stream, self._session())
+        client.principal = principal
+        if principal.expires_at is not None:
+            client.expires_at = datetime.fromtimestamp(principal.expires_at, UTC)
+        self._welcome(client)
+        await self._knocks.ask(
+            Knock(principal=principal, ticket_id=None, expires_at=self._door.now())
+        )
+        client.session.greet(rooms)
+        self._register(client)
+        ready, joinings, refusals = await self._begin(client, rooms)
+        if refusals and not joinings:
+            raise refusals[0]
+        self._tell_ready(client, 0, ready)
+        return joinings
+
+    async def finish(self, stream: Line, joinings: Sequence[Joining]) -> None:
+        """Every room that was begun is either listened to or let go of, whatever happens."""
+        client: Client | None = stream.client
+        for place, begun in enumerate(joinings):
+            try:
+                if client is None or not stream.is_open:
+                    self._hall.feeds.unfollow(begun.room)
+                else:
+                    await self._finish(client, begun)
+            except BaseException as error:
+                for left in joinings[place + 1 :]:
+                    self._hall.feeds.unfollow(left.room)
+                if not isinstance(error, Exception):
+                    raise
+                log.error("stream.join_failed", exc_info=error)
+                stream.close(CloseCode.INTERNAL_ERROR, "try again")
+                return
+
+    def watched(self, stream: Line) -> None:
+        client: Client = stream.client
+        if client.expires_at is not None:
+            self._watch_expiry(client, client.expires_at)
+
+    def _session(self) -> Session:
+        return Session(self._options.limits, now=self._loop.time())
+
+    def _welcome(self, client: Client) -> None:
+        limits = self._options.limits
+        client.connection.client = client
         client.tell(
             realtime.Welcome(
                 hb_ms=int(limits.heartbeat_seconds * 1000),
@@ -156,7 +232,7 @@ class SocketEdge:
             )
         )
 
-    def received(self, connection: Connection, payload: bytes) -> None:
+    def received(self, connection: Line, payload: bytes) -> None:
         client: Client = connection.client
         for decision in client.session.receive(payload, now=self._loop.time()):
             match decision:
@@ -169,11 +245,12 @@ class SocketEdge:
                 case Command():
                     self._enqueue(client, decision)
 
-    def received_binary(self, connection: Connection, payload: bytes) -> None:
+    def received_binary(self, connection: Line, payload: bytes) -> None:
         connection.close(CloseCode.UNSUPPORTED_DATA, "text only")
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Line) -> None:
         client: Client = connection.client
+        self._streams.discard(connection)
         client.session.end()
         client.queue.clear()
         for room in self._hall.hub.drop(client):
@@ -187,13 +264,13 @@ class SocketEdge:
             if not theirs:
                 self._by_user.pop(client.user_id, None)
 
-    def paused(self, connection: Connection) -> None:
+    def paused(self, connection: Line) -> None:
         self._hall.hub.pause(connection.client)
 
-    def resumed(self, connection: Connection) -> None:
+    def resumed(self, connection: Line) -> None:
         self._hall.hub.resume(connection.client)
 
-    def ticked(self, connection: Connection, now: float) -> None:
+    def ticked(self, connection: Line, now: float) -> None:
         client: Client = connection.client
         close = client.session.tick(now=now)
         if close is not None:
@@ -221,6 +298,14 @@ class SocketEdge:
             if client.principal is not None and client.principal.perm_version < perm_version:
                 client.connection.close(CLOSE_SUSPENDED, "account suspended")
 
+    @property
+    def streams_count(self) -> int:
+        return len(self._streams)
+
+    def lines_of(self, user_id: UUID) -> list[Line]:
+        """Oldest first."""
+        return [client.connection for client in self._by_user.get(user_id, ())]
+
     def is_here(self, user_id: UUID) -> bool:
         return user_id in self._by_user
 
@@ -243,6 +328,16 @@ class SocketEdge:
             if not client.connection.is_stalled:
                 client.tell(frame)
 
+    def socket_ids(self, user_id: UUID) -> list[UUID]:
+        """In the order in which they were opened."""
+        return [client.id for client in self._by_user.get(user_id, ())]
+
+    def end_sockets(self, user_id: UUID, ids: Collection[UUID]) -> None:
+        """Close those that are above what one person may have."""
+        for client in list(self._by_user.get(user_id, ())):
+            if client.id in ids:
+                client.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
+
     def user_ids(self) -> list[UUID]:
         """Everyone connected here."""
         return list(self._by_user)
@@ -256,12 +351,20 @@ class SocketEdge:
         }
 
     def start_drain(self, window_seconds: float) -> None:
-        """Give each socket its own moment to reconnect elsewhere, and close it there."""
+        """Give each socket its own moment to reconnect elsewhere, and close it there. Once."""
+        if self._is_draining:
+            return
+        self._is_draining = True
         clients = self.clients()
         for place, client in enumerate(clients):
             delay_seconds = window_seconds * place / len(clients)
             client.tell(realtime.Drain(in_ms=int(delay_seconds * 1000)))
             self._loop.call_later(delay_seconds, client.connection.close, CLOSE_DRAINED, "drained")
+
+    def end_streams(self) -> None:
+        """Those that are left when the window is over."""
+        for stream in list(self._streams):
+            stream.close(CloseCode.SERVICE_RESTART, "restarting")
 
     async def finish_commands(self) -> None:
         """What was begun is committed and answered before the process goes."""
@@ -305,6 +408,9 @@ class SocketEdge:
 
     async def _serve(self, client: Client, command: Command) -> None:
         try:
+            permission = PERMISSIONS.get(command.op)
+            if permission is not None and client.principal is not None:
+                client.principal.check_scope(permission)
             match command.body:
                 case realtime.Hello() as hello:
                     await self._greet(client, command, hello)
@@ -357,52 +463,60 @@ class SocketEdge:
         client.expires_at = admitted.expires_at
         self._strangers -= 1
         self._register(client)
-        joinings = await self._begin_all(client, hello.resume.rooms)
-        faults = [each for each in joinings.values() if isinstance(each, BaseException)]
-        fault = next((each for each in faults if not isinstance(each, NOT_THEIRS)), None)
-        if fault is not None:
-            self._give_up(joinings)
+        try:
+            ready, joinings, _ = await self._begin(client, hello.resume.rooms)
+        except Exception as fault:
             self._refuse(client, command, fault)
             connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
             return
-        rooms: list[realtime.RoomReady] = []
-        for room, begun in joinings.items():
+        self._tell_ready(client, command.id, ready)
+        for begun in joinings:
+            await self._finish(client, begun)
+
+    async def _begin(
+        self, client: Client, rooms: Mapping[UUID, realtime.Cursor | None]
+    ) -> tuple[list[realtime.RoomReady], list[Joining], list[Exception]]:
+        """What is said of each room, those that go on, and why the others do not.
+
+        All at once, so that they are looked up together. Raises what is no refusal.
+        """
+        outcomes = await asyncio.gather(
+            *(self._begin_one(client, room, cursor) for room, cursor in rooms.items()),
+            return_exceptions=True,
+        )
+        joinings = [begun for begun in outcomes if isinstance(begun, Joining)]
+        ready: list[realtime.RoomReady] = []
+        refusals: list[Exception] = []
+        for room, begun in zip(rooms, outcomes, strict=True):
             if isinstance(begun, Joining):
-                rooms.append(begun.announcement())
-            else:
+                ready.append(begun.announcement())
+            elif isinstance(begun, NOT_THEIRS):
                 client.session.leave(room)
-                rooms.append(realtime.RoomReady(room=room, result="gone"))
+                ready.append(realtime.RoomReady(room=room, result="gone"))
+                refusals.append(begun)
+            else:
+                for each in joinings:
+                    self._hall.feeds.unfollow(each.room)
+                raise begun
+        return ready, joinings, refusals
+
+    async def _begin_one(
+        self, client: Client, room: UUID, cursor: realtime.Cursor | None
+    ) -> Joining:
+        assert client.principal is not None
+        client.principal.check_scope(PERMISSIONS["room.sub"])
+        return await joining.begin(self._hall, client.principal, room, cursor)
+
+    def _tell_ready(self, client: Client, command_id: int, rooms: list[realtime.RoomReady]) -> None:
         client.tell(
             realtime.Ready(
-                id=command.id,
+                id=command_id,
                 conn=client.id,
                 user=client.user_id,
                 rooms=rooms,
                 exp=_milliseconds(client.expires_at),
             )
         )
-        for begun in joinings.values():
-            if isinstance(begun, Joining):
-                await self._finish(client, begun)
-
-    async def _begin_all(
-        self, client: Client, cursors: Mapping[UUID, realtime.Cursor]
-    ) -> dict[UUID, Joining | BaseException]:
-        """All rooms at once, so that they are looked up together."""
-        assert client.principal is not None
-        outcomes = await asyncio.gather(
-            *(
-                joining.begin(self._hall, client.principal, room, cursor)
-                for room, cursor in cursors.items()
-            ),
-            return_exceptions=True,
-        )
-        return dict(zip(cursors, outcomes, strict=True))
-
-    def _give_up(self, joinings: Mapping[UUID, Joining | BaseException]) -> None:
-        for room, begun in joinings.items():
-            if isinstance(begun, Joining):
-                self._hall.feeds.unfollow(room)
 
     async def _refresh(self, client: Client, command: Command, token: str) -> None:
         assert client.principal is not None
@@ -446,15 +560,12 @@ class SocketEdge:
         client.tell(realtime.Accepted(command.id, {}))
 
     def _pass_typing(self, client: Client, command: Command) -> None:
-        """To everyone who listens now, on every process; the sender knows already."""
+        """The sender knows already."""
         assert command.room is not None
         if command.room not in self._hall.hub.rooms_of(client):
             raise NotMember
         if self._desk.gate.take_typing(command.room):
-            frame = realtime.EphemeralFrame(
-                room=command.room, t="typing", d={"user_id": client.user_id}
-            )
-            self._desk.recording.signals.publish(room_subject(command.room), encode(frame))
+            tell_typing(self._desk.recording.signals, command.room, client.user_id)
         client.tell(realtime.Accepted(command.id, {}))
 
     def _set_presence(self, client: Client, command: Command, status: DeviceStatus) -> None:
@@ -475,12 +586,13 @@ class SocketEdge:
         theirs = self._by_user.setdefault(client.user_id, {})
         while len(theirs) >= self._options.sockets_per_user_max:
             oldest = next(iter(theirs))
-            oldest.connection.close(CLOSE_CONNECTION_LIMIT, "too many sockets; this was the oldest")
+            oldest.connection.close(CLOSE_CONNECTION_LIMIT, TOO_MANY)
             if theirs.pop(oldest, 0) is None:
                 _sockets.add(-1)
         theirs = self._by_user.setdefault(client.user_id, theirs)
         theirs[client] = None
         _sockets.add(1)
+        self.came(client.user_id)
 
     def _watch_expiry(self, client: Client, expires_at: datetime) -> None:
         left_seconds = (expires_at - self._door.now()).total_seconds()

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from seda_contracts.events.auth import AccountRegistered
 from seda_contracts.events.user import UserProfileCreated, UserProfileUpdated, UserState
 from seda_messaging import Outbox
 from sqlalchemy.exc import IntegrityError
@@ -45,26 +44,26 @@ class ProfileEdit(msgspec.Struct, frozen=True, kw_only=True):
     avatar_url: str | UnsetType | None = UNSET
 
 
-async def create_profile(tx: AsyncSession, profiles: Profiles, account: AccountRegistered) -> None:
+async def create_profile(
+    tx: AsyncSession, profiles: Profiles, user_id: UUID, *, display_name: str | None
+) -> None:
     """Make the profile of a new account; a profile that exists is left as it is."""
-    if await store.profile(tx, account.user_id) is not None:
+    if await store.profile(tx, user_id) is not None:
         return
-    display_name = names.salvaged_line(account.display_name or "") or DEFAULT_DISPLAY_NAME
+    shown = names.salvaged_line(display_name or "") or DEFAULT_DISPLAY_NAME
     now = profiles.now()
-    for handle in handle_candidates(account.display_name, account.user_id):
-        if await store.add_profile(
-            tx, user_id=account.user_id, handle=handle, display_name=display_name, now=now
-        ):
+    for handle in handle_candidates(display_name, user_id):
+        if await store.add_profile(tx, user_id=user_id, handle=handle, display_name=shown, now=now):
             break
     else:
         # The last candidate holds 80 bits of the id's hash: only a concurrent delivery of the
         # same registration gets here, and that one has made the profile.
         return
-    created = UserProfileCreated(user_id=account.user_id, version=1, created_at=now)
+    created = UserProfileCreated(user_id=user_id, version=1, created_at=now)
     await profiles.outbox.add(tx, created)
     await profiles.outbox.add(
         tx,
-        UserState(user_id=account.user_id, version=1, handle=handle, display_name=display_name),
+        UserState(user_id=user_id, version=1, handle=handle, display_name=shown),
     )
 
 

@@ -13,13 +13,14 @@ depends_on = None
 
 SCHEMA = "auth"
 RULE = "suspension_is_by_somebody"
-COLUMNS = ("suspended_at", "suspended_until", "suspended_by", "suspension_reason")
 
 
 def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
-    for name, kind in zip(COLUMNS, (moment, moment, sa.Uuid(), sa.Text()), strict=True):
-        op.add_column("account", sa.Column(name, kind), schema=SCHEMA)
+    op.add_column("account", sa.Column("suspended_at", moment), schema=SCHEMA)
+    op.add_column("account", sa.Column("suspended_until", moment), schema=SCHEMA)
+    op.add_column("account", sa.Column("suspended_by", sa.Uuid), schema=SCHEMA)
+    op.add_column("account", sa.Column("suspension_reason", sa.Text), schema=SCHEMA)
     op.create_check_constraint(
         RULE, "account", "(suspended_at IS NULL) = (suspended_by IS NULL)", schema=SCHEMA
     )
@@ -27,5 +28,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # The rule goes with its columns.
-    for name in reversed(COLUMNS):
+    for name in ("suspension_reason", "suspended_by", "suspended_until", "suspended_at"):
         op.drop_column("account", name, schema=SCHEMA)

@@ -1,0 +1,1 @@
+"""Accounts without a person, and the keys they sign in with."""

@@ -1,0 +1,224 @@
+"""Bots and their keys: what a key opens, what it never opens, and when it stops."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from auth_gateway.bots.domain import InvalidKey, parse_key
+from auth_gateway.bots.keys import BELIEVED_SECONDS
+from auth_gateway.settings import Settings
+
+from ..conftest import ADMIN_API_KEY
+from ..people import Person, sign_up, super_admin
+from ..upstream import Upstream
+
+SCOPES = ["message:read", "message:write", "realtime:connect"]
+
+
+async def make_bot(owner: Person, name: str = "Now Playing") -> str:
+    answer = await owner.call("POST", "/bots", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def make_key(owner: Person, bot: str, **changes: Any) -> dict[str, Any]:
+    body = {"name": "server", "scopes": SCOPES} | changes
+    answer = await owner.call("POST", f"/bots/{bot}/keys", json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+async def ask(
+    client: httpx.AsyncClient, key: str, method: str = "GET", path: str = "/chat/rooms"
+) -> tuple[int, str]:
+    headers = {"authorization": f"Bearer {key}"}
+    answer = await client.request(method, f"/api/v1{path}", headers=headers)
+    return answer.status_code, str(answer.json().get("code", ""))
+
+
+def passport(upstream: Upstream) -> dict[str, Any]:
+    token = upstream.seen[-1].header("x-seda-identity")
+    assert token is not None
+    return dict(jwt.decode(token, options={"verify_signature": False}))
+
+
+async def test_a_key_acts_as_the_bot_with_its_scopes(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    nina = await sign_up(client)
+    bot = await make_bot(nina)
+    made = await make_key(nina, bot)
+    for headers in ({"authorization": f"Bearer {made['key']}"}, {"x-api-key": made["key"]}):
+        answer = await client.get("/api/v1/chat/rooms", headers=headers)
+        assert answer.status_code == 200
+        claims = passport(upstream)
+        assert (claims["sub"], claims["sid"], claims["role"]) == (bot, made["id"], "USER")
+        assert claims["scope"] == " ".join(sorted(SCOPES))
+        assert made["key"] not in str(upstream.seen[-1].headers)
+    answer = await client.post("/api/v1/realtime/connect", headers={"x-api-key": made["key"]})
+    ticket = jwt.decode(answer.json()["ticket"], options={"verify_signature": False})
+    assert (ticket["sub"], ticket["sid"]) == (bot, made["id"])
+    assert ticket["scope"] == claims["scope"]
+
+
+async def test_a_key_is_shown_once_and_its_secret_is_not_kept(
+    client: httpx.AsyncClient,
+) -> None:
+    nina = await sign_up(client)
+    bot = await make_bot(nina)
+    made = await make_key(nina, bot)
+    await ask(client, made["key"])
+    listed = await nina.call("GET", f"/bots/{bot}/keys")
+    (item,) = listed.json()["items"]
+    assert made["key"].rpartition("_")[2] not in listed.text
+    assert item["last_used_on"] == datetime.now(UTC).date().isoformat()
+    assert item["scopes"] == sorted(SCOPES)
+
+
+async def test_attack_066_a_wrong_unknown_or_misplaced_key_opens_nothing(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    nina = await sign_up(client)
+    made = await make_key(nina, await make_bot(nina))
+    key, other = made["key"], (await make_key(nina, await make_bot(nina, "Other")))["key"]
+    stem, _, secret = key.rpartition("_")
+    for wrong in (
+        f"{stem}_{'A' * 43}",
+        f"{stem}_{other.rpartition('_')[2]}",
+        f"seda_{uuid4().hex}_{secret}",
+        key[:-1],
+        key + "A",
+        key.upper(),
+        f"{stem}_",
+        "seda_",
+    ):
+        assert await ask(client, wrong) == (401, "invalid_token"), wrong
+    for query in ("api_key", "x-api-key", "key", "token", "apikey"):
+        answer = await client.get(f"/api/v1/chat/rooms?{query}={key}")
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    both = {"authorization": f"Bearer {key}", "x-api-key": key}
+    assert (await client.get("/api/v1/chat/rooms", headers=both)).status_code == 401
+    person = {"x-api-key": nina.access_token}
+    assert (await client.get("/api/v1/chat/rooms", headers=person)).status_code == 401
+    assert upstream.connections == 0
+
+
+async def test_attack_066_a_revoked_key_stops_at_once_and_a_deleted_bot_with_all_keys(
+    client: httpx.AsyncClient,
+) -> None:
+    nina = await sign_up(client)
+    bot = await make_bot(nina)
+    first, second = await make_key(nina, bot), await make_key(nina, bot)
+    assert (await ask(client, first["key"]))[0] == (await ask(client, second["key"]))[0] == 200
+    assert (await nina.call("DELETE", f"/bots/{bot}/keys/{first['id']}")).status_code == 204
+    assert await ask(client, first["key"]) == (401, "invalid_token")
+    assert (await ask(client, second["key"]))[0] == 200
+    assert (await nina.call("DELETE", f"/bots/{bot}/keys/{first['id']}")).status_code == 404
+    assert (await nina.call("DELETE", f"/bots/{bot}")).status_code == 204
+    assert await ask(client, second["key"]) == (401, "invalid_token")
+    assert (await nina.call("GET", "/bots")).json()["items"] == []
+
+
+async def test_attack_066_a_key_past_its_end_opens_nothing(
+    client: httpx.AsyncClient, settings: Settings, start: Any
+) -> None:
+    nina = await sign_up(client)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    made = await make_key(nina, await make_bot(nina), expires_at=until.isoformat())
+    async with start(settings, now=lambda: until - timedelta(seconds=1)) as early:
+        assert (await ask(early, made["key"]))[0] == 200
+    async with start(settings, now=lambda: until) as late:
+        assert await ask(late, made["key"]) == (401, "invalid_token")
+
+
+async def test_attack_066_a_key_never_opens_what_is_for_people(
+    client: httpx.AsyncClient,
+) -> None:
+    nina = await sign_up(client)
+    bot = await make_bot(nina)
+    made = await make_key(nina, bot, scopes=["message:read"])
+    for method, path in (
+        ("GET", "/auth/me"),
+        ("GET", "/auth/sessions"),
+        ("POST", "/auth/logout"),
+        ("GET", "/bots"),
+        ("POST", "/bots"),
+        ("POST", f"/bots/{bot}/keys"),
+        ("DELETE", f"/bots/{bot}"),
+        ("POST", "/realtime/connect"),
+    ):
+        assert await ask(client, made["key"], method, path) == (403, "insufficient_scope"), path
+    for path in ("/admin/users", "/admin/moderation/actions", "/admin/verification/requests"):
+        assert (await ask(client, made["key"], path=path))[0] == 403, path
+
+
+async def test_attack_056_the_bots_of_others_are_no_bots(client: httpx.AsyncClient) -> None:
+    nina, eve = await sign_up(client), await sign_up(client, "eve")
+    bot = await make_bot(nina)
+    made = await make_key(nina, bot)
+    body = {"name": "mine", "scopes": SCOPES}
+    for where in (bot, str(uuid4())):
+        for method, path in (
+            ("DELETE", f"/bots/{where}"),
+            ("GET", f"/bots/{where}/keys"),
+            ("DELETE", f"/bots/{where}/keys/{made['id']}"),
+        ):
+            answer = await eve.call(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "bot_not_found")
+        assert (await eve.call("POST", f"/bots/{where}/keys", json=body)).status_code == 404
+    assert (await ask(client, made["key"]))[0] == 200
+
+
+async def test_a_suspended_owner_takes_the_bots_along_and_brings_them_back(
+    client: httpx.AsyncClient,
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    made = await make_key(otto, await make_bot(otto))
+    assert (await ask(client, made["key"]))[0] == 200
+    body = {"reason": "spam"}
+    await root.call("POST", f"/admin/users/{otto.user_id}/suspend", json=body)
+    assert await ask_until(client, made["key"], 401) == 401
+    await root.call("POST", f"/admin/users/{otto.user_id}/restore")
+    assert await ask_until(client, made["key"], 200) == 200
+
+
+async def ask_until(client: httpx.AsyncClient, key: str, status: int) -> int:
+    from seda_testkit.eventually import eventually
+
+    async def is_so() -> bool:
+        return (await ask(client, key))[0] == status
+
+    await eventually(is_so, timeout_seconds=BELIEVED_SECONDS + 3)
+    return status
+
+
+async def test_limits_and_unsound_wishes_make_nothing(client: httpx.AsyncClient) -> None:
+    nina = await sign_up(client)
+    bots = [await make_bot(nina, f"Bot {number}") for number in range(10)]
+    answer = await nina.call("POST", "/bots", json={"name": "One more"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_bots")
+    for changes, status in (
+        ({"scopes": []}, 400),
+        ({"scopes": ["account:suspend"]}, 422),
+        ({"scopes": ["bot:manage"]}, 422),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, 422),
+        ({"secret": "mine"}, 400),
+        ({"name": ""}, 400),
+    ):
+        body = {"name": "server", "scopes": SCOPES} | changes
+        refused = await nina.call("POST", f"/bots/{bots[0]}/keys", json=body)
+        assert refused.status_code == status, changes
+    for _ in range(10):
+        await make_key(nina, bots[0])
+    body = {"name": "server", "scopes": SCOPES}
+    answer = await nina.call("POST", f"/bots/{bots[0]}/keys", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_keys")
+
+
+@pytest.mark.parametrize("text", ["", "seda_x_y", "seda_" + "0" * 32 + "_" + "A" * 42 + "\n"])
+def test_what_is_no_key_is_refused(text: str) -> None:
+    with pytest.raises(InvalidKey):
+        parse_key(text)
