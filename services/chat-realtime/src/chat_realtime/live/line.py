@@ -23,11 +23,6 @@ class Line(Protocol):
         """The client does not read: what may be left out is."""
         ...
 
-    @property
-    def deflates(self) -> bool:
-        """Whether compressed frames may be written."""
-        ...
-
     def send(self, payload: bytes) -> None: ...
     async def writable(self) -> bool:
         """Wait while the client does not read. False when it is gone."""

@@ -293,17 +293,17 @@ def _listener_options(settings: Settings) -> ListenerOptions:
     )
 
 
-def _feed_options(settings: Settings) -> FeedOptions:
-    return FeedOptions(
-        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
-    )
-
-
 def _stream_options(settings: Settings) -> StreamOptions:
     return StreamOptions(
         stall_seconds_max=settings.stall_seconds_max,
         keepalive_seconds=settings.stream_keepalive_seconds,
         tick_seconds=settings.socket_tick_seconds,
+    )
+
+
+def _feed_options(settings: Settings) -> FeedOptions:
+    return FeedOptions(
+        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
     )
 
 
@@ -319,8 +319,8 @@ def _socket_options(settings: Settings) -> SocketOptions:
             commands_burst=settings.commands_burst,
         ),
         sockets_per_user_max=settings.sockets_per_user_max,
-        hellos_waiting_max=settings.hellos_waiting_max,
         streams_max=settings.streams_max,
+        hellos_waiting_max=settings.hellos_waiting_max,
         trace_sample_ratio=settings.trace_sample_ratio,
         build=settings.version,
     )

@@ -86,10 +86,6 @@ class EventStream:
         return self._paused_at is not None
 
     @property
-    def deflates(self) -> bool:
-        return False
-
-    @property
     def waiting_bytes(self) -> int:
         return self._waiting_bytes
 

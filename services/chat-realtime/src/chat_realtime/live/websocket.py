@@ -80,8 +80,8 @@ _sockets = gauge("seda_chat_sockets", "Open sockets that have said hello.")
 class SocketOptions:
     limits: SessionLimits
     sockets_per_user_max: int
-    hellos_waiting_max: int
     streams_max: int
+    hellos_waiting_max: int
     trace_sample_ratio: float
     build: str
 
@@ -142,9 +142,9 @@ class SocketEdge:
         """Told whose socket was let in."""
         self._knocks: Knocks = Together(partial(judge, desk.db, door))
         self._by_user: dict[UUID, dict[Client, None]] = {}
-        self._strangers = 0
         self._streams: set[Line] = set()
         self._is_draining = False
+        self._strangers = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -464,9 +464,9 @@ class SocketEdge:
         client.expires_at = admitted.expires_at
         self._strangers -= 1
         self._register(client)
-        try:
-            ready, joinings, _ = await self._begin(client, hello.resume.rooms)
-        except Exception as fault:
+        ready, joinings, fault = await self._begin_all(client, hello.resume.rooms)
+        if fault is not None and not isinstance(fault, NOT_THEIRS):
+            self._give_up(joinings)
             self._refuse(client, command, fault)
             connection.close(CloseCode.TRY_AGAIN_LATER, "try again later")
             return
@@ -474,39 +474,36 @@ class SocketEdge:
         for begun in joinings:
             await self._finish(client, begun)
 
-    async def _begin(
-        self, client: Client, rooms: Mapping[UUID, realtime.Cursor | None]
-    ) -> tuple[list[realtime.RoomReady], list[Joining], list[Exception]]:
-        """What is said of each room, those that go on, and why the others do not.
-
-        All at once, so that they are looked up together. Raises what is no refusal.
+    async def _begin_all(
+        self, client: Client, cursors: Mapping[UUID, realtime.Cursor | None]
+    ) -> tuple[list[realtime.RoomReady], list[Joining], BaseException | None]:
+        """All rooms at once, so that they are looked up together: what is said of each, those that
+        go on, and why others do not. A fault of ours counts before a refusal.
         """
         outcomes = await asyncio.gather(
-            *(self._begin_one(client, room, cursor) for room, cursor in rooms.items()),
+            *(self._begin(client, room, cursor) for room, cursor in cursors.items()),
             return_exceptions=True,
         )
-        joinings = [begun for begun in outcomes if isinstance(begun, Joining)]
+        joinings = [each for each in outcomes if isinstance(each, Joining)]
+        refusals = [each for each in outcomes if not isinstance(each, Joining)]
         ready: list[realtime.RoomReady] = []
-        refusals: list[Exception] = []
-        for room, begun in zip(rooms, outcomes, strict=True):
-            if isinstance(begun, Joining):
-                ready.append(begun.announcement())
-            elif isinstance(begun, NOT_THEIRS):
+        for room, outcome in zip(cursors, outcomes, strict=True):
+            if isinstance(outcome, Joining):
+                ready.append(outcome.announcement())
+            else:
                 client.session.leave(room)
                 ready.append(realtime.RoomReady(room=room, result="gone"))
-                refusals.append(begun)
-            else:
-                for each in joinings:
-                    self._hall.feeds.unfollow(each.room)
-                raise begun
-        return ready, joinings, refusals
+        faults = [each for each in refusals if not isinstance(each, NOT_THEIRS)]
+        return ready, joinings, next(iter([*faults, *refusals]), None)
 
-    async def _begin_one(
-        self, client: Client, room: UUID, cursor: realtime.Cursor | None
-    ) -> Joining:
+    async def _begin(self, client: Client, room: UUID, cursor: realtime.Cursor | None) -> Joining:
         assert client.principal is not None
         client.principal.check_scope(PERMISSIONS["room.sub"])
         return await joining.begin(self._hall, client.principal, room, cursor)
+
+    def _give_up(self, joinings: Sequence[Joining]) -> None:
+        for begun in joinings:
+            self._hall.feeds.unfollow(begun.room)
 
     def _tell_ready(self, client: Client, command_id: int, rooms: list[realtime.RoomReady]) -> None:
         client.tell(
