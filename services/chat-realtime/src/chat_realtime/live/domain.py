@@ -22,7 +22,7 @@ class SessionEnded(Exception):
         return "The session was revoked."
 
 
-class AccountSuspended(Exception):
+class PersonSuspended(Exception):
     """Nobody acts as this person now; nothing the client could do helps."""
 
     def __str__(self) -> str:
