@@ -54,7 +54,7 @@ _POSITIONS = text(
 
 _FORGET = text(
     """
-    UPDATE chat.room_log SET data = data - '{text,links,cards,card,url}'::text[]
+    UPDATE chat.room_log SET data = data - '{text,mentions,links,cards,card,url}'::text[]
     WHERE message_id = :message_id
     """
 )
