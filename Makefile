@@ -48,6 +48,10 @@ faults: setup ## kill, freeze and restart everything under load, and prove that 
 soak: setup ## random faults for a long time (runs=30)
 	@$(BIN)/python -m seda_faults --soak $(or $(runs),30) $(if $(seed),--seed $(seed))
 
+.PHONY: states
+states: setup ## try many random orders of chat and broken connections: is what clients know true? (n=200)
+	@STATE_EXAMPLES=$(or $(n),200) $(BIN)/pytest -q services/chat-realtime/tests/states
+
 .PHONY: autobahn
 autobahn: setup ## test the socket listener's WebSocket conformance (needs a Python 2.7 for the suite)
 	@sh infra/autobahn/install.sh

@@ -171,10 +171,13 @@ export interface MemberGone {
   readonly user_id: Uuid;
 }
 
+/** A mute outlives leaving: `muted_until` is that of who comes back. */
 export interface MemberJoined {
   readonly user_id: Uuid;
   readonly role: "member" | "moderator" | "owner";
   readonly author: Author;
+  readonly joined_at?: string | null;
+  readonly muted_until?: string | null;
 }
 
 export interface MemberRole {
@@ -202,6 +205,7 @@ export interface MessageCreated {
 export interface MessageDeleted {
   readonly message_id: Uuid;
   readonly deleted_by: Uuid;
+  readonly deleted_at?: string | null;
 }
 
 /** Text, links, cards and mentions are those of the message from now on. */
@@ -215,7 +219,14 @@ export interface MessageEdited {
   readonly cards?: readonly Card[];
 }
 
+/** The newest pin is shown first. */
 export interface MessagePinned {
+  readonly message_id: Uuid;
+  readonly by: Uuid;
+  readonly pinned_at?: string | null;
+}
+
+export interface MessageUnpinned {
   readonly message_id: Uuid;
   readonly by: Uuid;
 }
@@ -273,13 +284,14 @@ export interface React {
   readonly emoji: string;
 }
 
-/** `count` is how many people have reacted so after the change. */
+/** `count` is how many people have reacted so after the change, `first_at` since when: the oldest is shown first. */
 export interface ReactionChanged {
   readonly message_id: Uuid;
   readonly user_id: Uuid;
   readonly emoji: string;
   readonly action: "added" | "removed";
   readonly count: number;
+  readonly first_at?: string | null;
 }
 
 export interface Ready {
@@ -318,6 +330,9 @@ export interface Resume {
 export interface RoomCreated {
   readonly name: string;
   readonly owner_id: Uuid;
+  readonly description?: string;
+  readonly is_private?: boolean;
+  readonly created_at?: string | null;
 }
 
 /** `n` events follow when `result` is `replay`. `snapshot` says: read history over HTTP. */
@@ -484,7 +499,7 @@ export interface Events {
   "message.edited": MessageEdited;
   "message.deleted": MessageDeleted;
   "message.pinned": MessagePinned;
-  "message.unpinned": MessagePinned;
+  "message.unpinned": MessageUnpinned;
   "reaction.changed": ReactionChanged;
   "card.attached": CardAttached;
   "card.unresolvable": CardUnresolvable;

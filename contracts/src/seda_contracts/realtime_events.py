@@ -48,6 +48,9 @@ class Card(msgspec.Struct, frozen=True):
 class RoomCreated(msgspec.Struct, frozen=True):
     name: str
     owner_id: UUID
+    description: str = ""
+    is_private: bool = False
+    created_at: datetime | None = None
 
 
 class RoomUpdated(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,9 +64,13 @@ class RoomUpdated(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MemberJoined(msgspec.Struct, frozen=True):
+    """A mute outlives leaving: `muted_until` is that of who comes back."""
+
     user_id: UUID
     role: RoomRole
     author: Author
+    joined_at: datetime | None = None
+    muted_until: datetime | None = None
 
 
 class MemberGone(msgspec.Struct, frozen=True):
@@ -118,21 +125,33 @@ class MessageDeleted(msgspec.Struct, frozen=True):
 
     message_id: UUID
     deleted_by: UUID
+    deleted_at: datetime | None = None
 
 
 class MessagePinned(msgspec.Struct, frozen=True):
+    """The newest pin is shown first."""
+
+    message_id: UUID
+    by: UUID
+    pinned_at: datetime | None = None
+
+
+class MessageUnpinned(msgspec.Struct, frozen=True):
     message_id: UUID
     by: UUID
 
 
 class ReactionChanged(msgspec.Struct, frozen=True):
-    """`count` is how many people have reacted so after the change."""
+    """`count` is how many people have reacted so after the change, `first_at` since when: the
+    oldest is shown first.
+    """
 
     message_id: UUID
     user_id: UUID
     emoji: str
     action: Literal["added", "removed"]
     count: int
+    first_at: datetime | None = None
 
 
 class CardAttached(msgspec.Struct, frozen=True):
@@ -169,7 +188,7 @@ EVENTS: Mapping[str, type[msgspec.Struct]] = {
     "message.edited": MessageEdited,
     "message.deleted": MessageDeleted,
     "message.pinned": MessagePinned,
-    "message.unpinned": MessagePinned,
+    "message.unpinned": MessageUnpinned,
     "reaction.changed": ReactionChanged,
     "card.attached": CardAttached,
     "card.unresolvable": CardUnresolvable,

@@ -283,7 +283,7 @@ async def other_chat(
         yield running_chat
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def knock() -> Callable[[Chat], Any]:
     """`knock(chat)`: a socket that has not said hello."""
     return open_socket

@@ -12,7 +12,7 @@ SEQ_MAX = 2**53
 """What every reader of JSON holds exactly; a client's number above it is no place in a log."""
 
 DELETED = "message.deleted"
-WORDS = ("text", "links", "cards", "card", "url")
+WORDS = ("text", "mentions", "links", "cards", "card", "url")
 """What a deletion takes out of the data of every earlier entry about the message."""
 
 

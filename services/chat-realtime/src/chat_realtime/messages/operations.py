@@ -142,7 +142,11 @@ async def bury_message(
     change = Change(
         type=DELETED,
         message_id=message.id,
-        data={"message_id": str(message.id), "deleted_by": str(deleted_by)},
+        data={
+            "message_id": str(message.id),
+            "deleted_by": str(deleted_by),
+            "deleted_at": now.isoformat(),
+        },
     )
     entry = await record_one(tx, recording, message.room_id, change)
     await recording.outbox.add(
@@ -292,6 +296,7 @@ async def _record_reaction(
     emoji: str,
     action: Literal["added", "removed"],
 ) -> int:
+    count, first_at = await store.reactions_counted(tx, message_id, emoji)
     change = Change(
         type="reaction.changed",
         message_id=message_id,
@@ -300,7 +305,8 @@ async def _record_reaction(
             "user_id": str(user_id),
             "emoji": emoji,
             "action": action,
-            "count": await store.reaction_count(tx, message_id, emoji),
+            "count": count,
+            "first_at": first_at.isoformat() if first_at else None,
         },
     )
     return (await record_one(tx, recording, room_id, change)).seq

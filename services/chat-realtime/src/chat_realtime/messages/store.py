@@ -26,10 +26,11 @@ BEFORE_SEQ_MAX = 2**62
 # one keeps that expectation small, and nothing is gathered again for each row once materialized.
 _GATHERED = f"""
     reacted AS MATERIALIZED (
-        SELECT message_id, json_agg(one ORDER BY first_at, emoji) AS reactions
+        SELECT message_id, json_agg(one ORDER BY first_at, emoji COLLATE "C") AS reactions
         FROM (
             SELECT message_id, emoji, min(added_at) AS first_at, json_build_object(
-                'emoji', emoji, 'count', count(*), 'mine', bool_or(user_id = :viewer_id)) AS one
+                'emoji', emoji, 'count', count(*), 'first_at', min(added_at),
+                'mine', bool_or(user_id = :viewer_id)) AS one
             FROM chat.reaction WHERE message_id = ANY(ARRAY(SELECT id FROM shown))
             GROUP BY message_id, emoji) AS counted
         GROUP BY message_id),
@@ -37,16 +38,19 @@ _GATHERED = f"""
         SELECT message_id, json_agg(user_id ORDER BY user_id) AS mentions
         FROM chat.mention WHERE message_id = ANY(ARRAY(SELECT id FROM shown))
         GROUP BY message_id),
-    carded AS MATERIALIZED (
-        SELECT link.message_id, json_agg(json_build_object(
-            'link_id', link.link_id, 'url', link.url, 'card_version', card.card_version,
-            'card', card.card) ORDER BY link.position) AS cards
-        FROM chat.message_link AS link JOIN chat.card ON card.link_id = link.link_id
+    linked AS MATERIALIZED (
+        SELECT link.message_id,
+            json_agg(json_build_object('link_id', link.link_id, 'url', link.url)
+                ORDER BY link.position) AS links,
+            json_agg(json_build_object(
+                'link_id', link.link_id, 'url', link.url, 'card_version', card.card_version,
+                'card', card.card) ORDER BY link.position)
+                FILTER (WHERE link.card_version > 0) AS cards
+        FROM chat.message_link AS link LEFT JOIN chat.card ON card.link_id = link.link_id
         WHERE link.message_id = ANY(ARRAY(SELECT id FROM shown))
-          AND link.card_version > 0
         GROUP BY link.message_id),
     pinned AS MATERIALIZED (
-        SELECT message_id FROM chat.pin
+        SELECT message_id, pinned_at FROM chat.pin
         WHERE message_id = ANY(ARRAY(SELECT id FROM shown))),
     author AS MATERIALIZED (
         SELECT asked.user_id, {CARD_SQL} AS card
@@ -60,13 +64,14 @@ _MEMBERS = """
     'edited_at', message.edited_at, 'deleted_at', message.deleted_at,
     'author_id', message.author_id, 'author', author.card,
     'mentions', coalesce(mentioned.mentions, '[]'), 'pinned', pinned.message_id IS NOT NULL,
-    'reactions', coalesce(reacted.reactions, '[]'), 'cards', coalesce(carded.cards, '[]')
+    'pinned_at', pinned.pinned_at, 'reactions', coalesce(reacted.reactions, '[]'),
+    'links', coalesce(linked.links, '[]'), 'cards', coalesce(linked.cards, '[]')
 """
 _JOINED = """
     JOIN author ON author.user_id = message.author_id
     LEFT JOIN reacted ON reacted.message_id = message.id
     LEFT JOIN mentioned ON mentioned.message_id = message.id
-    LEFT JOIN carded ON carded.message_id = message.id
+    LEFT JOIN linked ON linked.message_id = message.id
     LEFT JOIN pinned ON pinned.message_id = message.id
 """
 
@@ -251,11 +256,15 @@ async def shown_messages(
     return _shown(await tx.execute(_SHOW_MANY, parameters))
 
 
-async def reaction_count(tx: AsyncSession, message_id: UUID, emoji: str) -> int:
-    query = select(func.count()).where(
+async def reactions_counted(
+    tx: AsyncSession, message_id: UUID, emoji: str
+) -> tuple[int, datetime | None]:
+    """How many people have reacted so, and since when."""
+    query = select(func.count(), func.min(ReactionRow.added_at)).where(
         col(ReactionRow.message_id) == message_id, col(ReactionRow.emoji) == emoji
     )
-    return int(await tx.scalar(query) or 0)
+    count, first_at = (await tx.execute(query)).one()
+    return count, first_at
 
 
 async def other_emoji_kinds(tx: AsyncSession, message_id: UUID, emoji: str) -> int:

@@ -30,7 +30,9 @@ async def pin(
         return None
     if await store.count(tx, room_id) > PINS_MAX:
         raise TooManyPins
-    return await _record(tx, recording, room_id, message_id, "message.pinned", user_id)
+    data = {"message_id": str(message_id), "by": str(user_id), "pinned_at": now.isoformat()}
+    change = Change(type="message.pinned", message_id=message_id, data=data)
+    return (await record_one(tx, recording, room_id, change)).seq
 
 
 async def unpin(
@@ -40,8 +42,9 @@ async def unpin(
     await _may_pin(tx, recording, principal, room_id)
     if not await store.remove(tx, room_id, message_id):
         return None
-    user_id = principal.require_user()
-    return await _record(tx, recording, room_id, message_id, "message.unpinned", user_id)
+    data = {"message_id": str(message_id), "by": str(principal.require_user())}
+    change = Change(type="message.unpinned", message_id=message_id, data=data)
+    return (await record_one(tx, recording, room_id, change)).seq
 
 
 async def read_pins(
@@ -62,19 +65,3 @@ async def _may_pin(
     standing.check_member(recording.now())
     standing.check_open()
     standing.check_rank(Rank.MODERATOR)
-
-
-async def _record(
-    tx: AsyncSession,
-    recording: Recording,
-    room_id: UUID,
-    message_id: UUID,
-    kind: str,
-    user_id: UUID,
-) -> int:
-    change = Change(
-        type=kind,
-        message_id=message_id,
-        data={"message_id": str(message_id), "by": str(user_id)},
-    )
-    return (await record_one(tx, recording, room_id, change)).seq

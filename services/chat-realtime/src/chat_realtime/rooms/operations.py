@@ -77,14 +77,24 @@ async def create_room(
     )
     tx.add(room)
     await tx.flush()
-    tx.add(MembershipRow(room_id=room.id, user_id=owner_id, role="owner", joined_at=now))
+    membership = MembershipRow(room_id=room.id, user_id=owner_id, role="owner", joined_at=now)
+    tx.add(membership)
     created = await record_one(
         tx,
         recording,
         room.id,
-        Change(type="room.created", data={"name": room.name, "owner_id": str(owner_id)}),
+        Change(
+            type="room.created",
+            data={
+                "name": room.name,
+                "owner_id": str(owner_id),
+                "description": room.description,
+                "is_private": is_private,
+                "created_at": now.isoformat(),
+            },
+        ),
     )
-    joined = await record_one(tx, recording, room.id, _joined(owner_id, "owner"))
+    joined = await record_one(tx, recording, room.id, _joined(membership))
     await recording.outbox.add(
         tx,
         RoomCreated(
@@ -278,9 +288,12 @@ async def read_members(
     after_id: UUID | None,
     limit: int,
     now: datetime,
-) -> list[store.ListedMember]:
+) -> tuple[list[store.ListedMember], Position]:
+    """With where the room stands at the same moment."""
     (await standing_of(tx, room_id, principal)).check_member(now)
-    return await store.listed_members(tx, room_id, prefix=prefix, after_id=after_id, limit=limit)
+    position = (await positions(tx, [room_id]))[room_id]
+    members = await store.listed_members(tx, room_id, prefix=prefix, after_id=after_id, limit=limit)
+    return members, position
 
 
 async def read_events(
@@ -303,18 +316,26 @@ async def admit(tx: AsyncSession, recording: Recording, room_id: UUID, user_id: 
     now = recording.now()
     row = await store.membership(tx, room_id, user_id)
     if row is None:
-        tx.add(MembershipRow(room_id=room_id, user_id=user_id, role="member", joined_at=now))
+        row = MembershipRow(room_id=room_id, user_id=user_id, role="member", joined_at=now)
+        tx.add(row)
     else:
         # A ban that has run out ends here; a mute goes on.
         row.joined_at, row.left_at, row.banned_at, row.banned_until = now, None, None, None
     await tx.flush()
-    entry = await record_one(tx, recording, room_id, _joined(user_id, "member"))
+    entry = await record_one(tx, recording, room_id, _joined(row))
     await recording.outbox.add(tx, _member_joined(room_id, user_id, "member", entry.seq, now))
 
 
-def _joined(user_id: UUID, role: RoleName) -> Change:
+def _joined(row: MembershipRow) -> Change:
     return Change(
-        type="member.joined", author_id=user_id, data={"user_id": str(user_id), "role": role}
+        type="member.joined",
+        author_id=row.user_id,
+        data={
+            "user_id": str(row.user_id),
+            "role": row.role,
+            "joined_at": row.joined_at.isoformat(),
+            "muted_until": row.muted_until.isoformat() if row.muted_until else None,
+        },
     )
 
 

@@ -89,7 +89,11 @@ class RoomList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberList(msgspec.Struct, frozen=True, kw_only=True):
+    """`ep` and `seq` are the room's position when the page was read."""
+
     items: list[ListedMember]
+    ep: str
+    seq: int
     next_cursor: str | None
 
 
@@ -213,7 +217,7 @@ class RoomRoutes(Controller):
     ) -> MemberList:
         """`prefix` is how a handle begins, for completing a mention."""
         async with db.read() as tx:
-            items = await operations.read_members(
+            items, position = await operations.read_members(
                 tx,
                 principal,
                 room_id,
@@ -223,7 +227,10 @@ class RoomRoutes(Controller):
                 now=recording.now(),
             )
         return MemberList(
-            items=items, next_cursor=str(items[-1].user_id) if len(items) == limit else None
+            items=items,
+            ep=position.epoch,
+            seq=position.seq,
+            next_cursor=str(items[-1].user_id) if len(items) == limit else None,
         )
 
     @post("/{room_id:uuid}/members", operation_id="AddMember", policy=WRITE, status_code=204)

@@ -1,0 +1,258 @@
+"""State equals events: whatever people do and however their connections break, what a client has
+after it was told of it is what reading the room anew gives.
+
+`make states` looks further than the few examples that run with every test.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from seda_contracts.realtime_events import EVENTS
+
+from .world import Act, Fresh, World, assert_same, introduce, read_anew
+
+if TYPE_CHECKING:
+    from conftest import Chat
+
+    from .world import Knock
+
+PEOPLE = 4
+DEVICES = PEOPLE + 1
+REPLAY_ENTRIES = 8
+"""So short here that who was away for a while has to read a snapshot."""
+EXAMPLES_SETTING = "STATE_EXAMPLES"
+
+TALK = ("send", "send", "reply", "edit", "delete", "react", "react", "unreact", "card", "read")
+ARRANGE = ("pin", "pin", "unpin", "set", "archive", "bury", "mute", "unmute", "role")
+COME_AND_GO = ("join", "leave", "add", "add", "kick", "ban", "unban")
+
+
+def acts(*kinds: str) -> st.SearchStrategy[Act]:
+    people = st.integers(0, PEOPLE - 1)
+    return st.builds(
+        Act,
+        kind=st.sampled_from(kinds),
+        actor=people,
+        target=people,
+        room=st.integers(0, 1),
+        n=st.integers(0, 23),
+    )
+
+
+def by_staff(*kinds: str) -> st.SearchStrategy[Act]:
+    """Of the two who may."""
+    return acts(*kinds).map(lambda act: replace(act, actor=act.actor % 2))
+
+
+devices = st.integers(0, DEVICES - 1)
+rooms = st.integers(0, 1)
+
+
+class StateMachine(RuleBasedStateMachine):
+    make_world: Callable[[], World]
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = self.make_world()
+        self.run(self.world.open())
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(asyncio.wait_for(work, 30))
+
+    @rule(act=acts(*TALK))
+    def somebody_talks(self, act: Act) -> None:
+        self.run(self.world.act(act))
+
+    @rule(several=st.lists(acts(*TALK), min_size=4, max_size=12))
+    def everybody_talks(self, several: list[Act]) -> None:
+        for act in several:
+            self.run(self.world.act(act))
+
+    @rule(act=by_staff(*ARRANGE))
+    def somebody_arranges(self, act: Act) -> None:
+        self.run(self.world.act(act))
+
+    @rule(act=st.one_of(acts("join", "leave"), by_staff(*COME_AND_GO)))
+    def somebody_comes_or_goes(self, act: Act) -> None:
+        self.run(self.world.act(act))
+
+    @rule(device=devices, process=st.integers(0, 1))
+    def a_device_connects(self, device: int, process: int) -> None:
+        self.run(self.world.devices[device].connect(process))
+
+    @rule(device=devices)
+    def a_device_is_cut_off(self, device: int) -> None:
+        self.run(self.world.devices[device].disconnect())
+
+    @rule(device=devices)
+    def a_device_listens(self, device: int) -> None:
+        self.run(self.world.devices[device].listen())
+
+    @rule(device=devices, events=st.integers(1, 3))
+    def events_are_lost_on_the_way(self, device: int, events: int) -> None:
+        self.world.devices[device].deaf += events
+
+    @rule(device=devices, room=rooms)
+    def a_device_lags(self, device: int, room: int) -> None:
+        self.run(self.world.devices[device].be_told_that_it_lags(self.world.rooms[room]))
+
+    @rule(device=devices, room=rooms, meanwhile=st.lists(acts(*TALK, "pin", "leave"), max_size=5))
+    def a_device_reads_a_room(self, device: int, room: int, meanwhile: list[Act]) -> None:
+        self.run(self.world.devices[device].read(self.world.rooms[room], meanwhile))
+
+    @rule(device=devices, room=rooms)
+    def a_device_asks_for_older_words(self, device: int, room: int) -> None:
+        self.run(self.world.devices[device].ask_for_older(self.world.rooms[room]))
+
+    @rule(device=devices, room=rooms)
+    def older_words_arrive(self, device: int, room: int) -> None:
+        self.world.devices[device].take_older(self.world.rooms[room])
+
+    @rule(device=devices)
+    def a_device_hopes_to_be_let_in_again(self, device: int) -> None:
+        self.run(self.world.devices[device].follow_again())
+
+    @rule()
+    def what_everybody_knows_is_true(self) -> None:
+        self.run(self.world.check())
+
+    def teardown(self) -> None:
+        try:
+            self.run(self.world.check())
+        finally:
+            self.run(self.world.close())
+
+
+@pytest.fixture(scope="module")
+async def make_world(chat: "Chat", other_chat: "Chat", knock: "Knock") -> Callable[[], World]:
+    people = [chat.person() for _ in range(PEOPLE)]
+    for person in people:
+        await introduce(chat, person)
+    return lambda: World((chat, other_chat), people, knock)
+
+
+@pytest.fixture
+async def loop() -> asyncio.AbstractEventLoop:
+    """On which the service runs, for a test that is no coroutine itself."""
+    return asyncio.get_running_loop()
+
+
+def test_state_equals_events(
+    make_world: Callable[[], World],
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat_realtime.live.joining.REPLAY_ENTRIES_MAX", REPLAY_ENTRIES)
+    more = os.environ.get(EXAMPLES_SETTING)
+    machine = type(
+        "Machine", (StateMachine,), {"make_world": staticmethod(make_world), "loop": loop}
+    )
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            # The same few every time, so that a change that fails is the change's fault.
+            max_examples=int(more) if more else 6,
+            derandomize=not more,
+            phases=[Phase.generate, Phase.shrink] if more else [Phase.generate],
+            stateful_step_count=30,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=bool(more),
+        ),
+    )
+
+
+# In the first room people leave in every way, in the second everybody stays.
+SCRIPT = [
+    Act(kind="send", actor=2, target=0, room=0, n=4),
+    Act(kind="send", actor=3, target=0, room=0, n=3),
+    Act(kind="card", actor=0, target=0, room=0, n=1),
+    Act(kind="reply", actor=2, target=0, room=0, n=0),
+    Act(kind="edit", actor=0, target=0, room=0, n=2),
+    Act(kind="react", actor=2, target=0, room=0, n=0),
+    Act(kind="react", actor=3, target=0, room=0, n=0),
+    Act(kind="unreact", actor=2, target=0, room=0, n=0),
+    Act(kind="pin", actor=1, target=0, room=0, n=1),
+    Act(kind="pin", actor=1, target=0, room=0, n=0),
+    Act(kind="unpin", actor=1, target=0, room=0, n=0),
+    Act(kind="send", actor=2, target=0, room=0, n=5),
+    Act(kind="delete", actor=2, target=0, room=0, n=3),
+    Act(kind="set", actor=1, target=0, room=0, n=1),
+    Act(kind="kick", actor=1, target=2, room=0, n=0),
+    Act(kind="ban", actor=1, target=3, room=0, n=0),
+    Act(kind="own", actor=0, target=1, room=0, n=0),
+    Act(kind="leave", actor=0, target=0, room=0, n=0),
+    Act(kind="mute", actor=1, target=2, room=1, n=0),
+    Act(kind="mute", actor=1, target=3, room=1, n=0),
+    Act(kind="kick", actor=1, target=3, room=1, n=0),
+    Act(kind="add", actor=1, target=3, room=1, n=0),
+]
+WITHOUT_STATE = {"card.unresolvable"}
+OPTIONAL = [
+    ("member.joined", "joined_at"),
+    ("member.joined", "muted_until"),
+    ("message.created", "links"),
+    ("message.created", "mentions"),
+    ("message.deleted", "deleted_at"),
+    ("message.pinned", "pinned_at"),
+    ("reaction.changed", "first_at"),
+    ("room.created", "created_at"),
+    ("room.created", "is_private"),
+]
+
+
+async def test_every_event_and_every_field_of_it_is_missed_when_it_is_missing(
+    make_world: Callable[[], World],
+) -> None:
+    """Else the test above could not fail."""
+    world = make_world()
+    await world.open()
+    for act in SCRIPT:
+        await world.act(act)
+    viewer, found = world.people[1], set()
+    fresh = {room: await read_anew(viewer, room) for room in world.rooms}
+    for room in world.rooms:
+        found |= {event["t"] for event in await viewer.events(room)}
+        assert_same(await world.from_the_log_alone(viewer, room), _there(fresh[room]))
+    assert found == set(EVENTS) - WITHOUT_STATE
+
+    async def is_missed(leave_out: Callable[[Any], Any]) -> bool:
+        for room in world.rooms:
+            state = await world.from_the_log_alone(viewer, room, leave_out)
+            try:
+                assert_same(state, _there(fresh[room]))
+            except AssertionError:
+                return True
+        return False
+
+    for kind in sorted(found):
+        assert await is_missed(_without_event(kind)), kind
+    for kind, name in OPTIONAL:
+        assert await is_missed(_without_field(kind, name)), (kind, name)
+
+
+def _there(fresh: Fresh | None) -> Fresh:
+    assert fresh is not None
+    return fresh
+
+
+def _without_event(kind: str) -> Callable[[Any], Any]:
+    return lambda event: {**event, "t": "unknown"} if event["t"] == kind else event
+
+
+def _without_field(kind: str, name: str) -> Callable[[Any], Any]:
+    def leave_out(event: Any) -> Any:
+        if event["t"] != kind:
+            return event
+        return {**event, "d": {each: value for each, value in event["d"].items() if each != name}}
+
+    return leave_out
