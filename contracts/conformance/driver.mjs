@@ -1,4 +1,4 @@
-// Lets the conformance kit drive the TypeScript client: `node driver.mjs <path of the built index.js>`.
+// Lets the conformance kit drive the client in TypeScript: `node driver.mjs <the built index.js>`.
 // Commands come as JSON lines, reports go as JSON lines; README.md beside this file names them.
 
 import { createInterface } from "node:readline";

@@ -29,7 +29,7 @@ export interface AccountRestored {
   readonly perm_version: number;
 }
 
-/** Nobody acts as this person until `until`, or until it is restored. Why is the owner's. */
+/** Nobody acts as this person until `until`, or until it is restored. Why, the owner keeps. */
 export interface AccountSuspended {
   readonly user_id: Uuid;
   readonly suspended_by: Uuid;

@@ -174,7 +174,9 @@ def test_todays_code_decodes_every_example_ever_committed(root) -> None:
     """What lies in a stream was written by yesterday's code."""
     examples = present(root, "contracts/examples")
     before = committed(root, yesterday(root), "contracts/examples")
-    faults = undecodable_examples(examples) + rewritten_examples(before, examples, RETIRED)
+    # Frames of the socket are no events: contracts/tests/test_realtime.py judges them.
+    events = {path: text for path, text in examples.items() if not path.startswith("socket/")}
+    faults = undecodable_examples(events) + rewritten_examples(before, examples, RETIRED)
     assert not faults, "\n".join(faults)
 
 

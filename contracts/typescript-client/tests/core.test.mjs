@@ -5,16 +5,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
-const { CLOSES, Core, SETTINGS, reactionTo } = await import(pathToFileURL(process.env.SEDA_CLIENT).href);
+const built = pathToFileURL(process.env.SEDA_CLIENT).href;
+const { CLOSES, Core, SETTINGS, reactionTo } = await import(built);
 const ROOM = "019aa3c0-7d40-7003-8000-000000000003";
 const OTHER = "019aa3c0-7d40-7003-8000-000000000004";
 
-const event = (seq, more = {}) => ({ op: "ev", room: ROOM, ep: "1", seq, acl: 0, t: "message.created", ts: 0, d: {}, ...more });
+const EVENT = { op: "ev", room: ROOM, ep: "1", acl: 0, t: "message.created", ts: 0, d: {} };
+const event = (seq, more = {}) => ({ ...EVENT, seq, ...more });
 const told = (result, head) => ({ room: ROOM, result, ep: "1", head, n: 0 });
-const welcome = { op: "welcome", hb_ms: 1000, hb_grace_ms: 100, limits: { typing_interval_ms: 3000 } };
-const said = (decisions) => decisions.filter((each) => each.do === "say").map((each) => JSON.parse(each.text));
-const tales = (decisions, kind) =>
-  decisions.filter((each) => each.do === "tell" && each.happening.kind === kind).map((each) => each.happening);
+const limits = { typing_interval_ms: 3000 };
+const welcome = { op: "welcome", hb_ms: 1000, hb_grace_ms: 100, limits };
+const said = (decisions) =>
+  decisions.filter((each) => each.do === "say").map((each) => JSON.parse(each.text));
+const happenings = (decisions) =>
+  decisions.filter((each) => each.do === "tell").map((each) => each.happening);
+const tales = (decisions, kind) => happenings(decisions).filter((each) => each.kind === kind);
 const seqs = (decisions) => tales(decisions, "event").map((each) => each.event.seq);
 const ops = (decisions) => said(decisions).map((command) => command.op);
 
@@ -65,7 +70,8 @@ for (const [name, frame] of Object.entries({
 
 test("a heartbeat that knows more gives what is under way until the next", () => {
   const { hear } = listening();
-  const beat = (head) => hear({ op: "hb.ok", id: 9, n: 1, t0: 0, t1: 0, t2: 0, heads: { [ROOM]: head } });
+  const answer = { op: "hb.ok", id: 9, n: 1, t0: 0, t1: 0, t2: 0 };
+  const beat = (head) => hear({ ...answer, heads: { [ROOM]: head } });
   assert.deepEqual(said(beat(11)), []);
   assert.deepEqual(ops(beat(11)), ["room.sub"]);
 });
@@ -81,12 +87,14 @@ test("a type and a frame that nobody knows are passed over, and the type is coun
 test("a room waits for its snapshot and is asked for once", () => {
   const { core, hear, greet } = listening();
   const [command] = said(hear(event(12)));
-  const decisions = hear([{ id: command.id, ok: told("snapshot", 600) }, { op: "live", room: ROOM, head: 600 }, event(601)]);
+  const live = { op: "live", room: ROOM, head: 600 };
+  const decisions = hear([{ id: command.id, ok: told("snapshot", 600) }, live, event(601)]);
   assert.deepEqual([tales(decisions, "snapshot_needed").length, said(decisions)], [1, []]);
   core.closed(1006, 0);
   core.tick(60_000);
   assert.deepEqual(said(greet()).map((each) => each.d.resume?.rooms), [{}]);
-  assert.deepEqual(said(core.resumeFrom(ROOM, { ep: "1", seq: 601 }, 0)).map((each) => each.d), [{ ep: "1", seq: 601 }]);
+  const [again] = said(core.resumeFrom(ROOM, { ep: "1", seq: 601 }, 0));
+  assert.deepEqual([again.op, again.d], ["room.sub", { ep: "1", seq: 601 }]);
 });
 
 test("hello resumes what has a cursor, and ready asks for the rest", () => {
@@ -99,12 +107,13 @@ test("hello resumes what has a cursor, and ready asks for the rest", () => {
   assert.deepEqual([subscription.op, subscription.room, subscription.d], ["room.sub", OTHER, {}]);
 });
 
-for (const [code, { reaction, delay_ms: delayMs }] of Object.entries({ ...CLOSES, 4321: reactionTo(4321), 4789: reactionTo(4789) })) {
+for (const code of [...Object.keys(CLOSES).map(Number), 4321, 4789]) {
+  const { reaction, delay_ms: delayMs } = reactionTo(code);
   test(`${code}: ${reaction}`, () => {
     const { core } = listening(10, { random: 0 });
-    const decisions = core.closed(Number(code), 1000);
+    const decisions = core.closed(code, 1000);
     if (reaction === "stop") {
-      assert.equal(tales(decisions, "stopped")[0].code, Number(code));
+      assert.equal(tales(decisions, "stopped")[0].code, code);
       assert.equal(core.wakeAt(), null);
     } else {
       assert.equal(core.wakeAt(), 1000 + delayMs);
@@ -115,10 +124,11 @@ for (const [code, { reaction, delay_ms: delayMs }] of Object.entries({ ...CLOSES
 }
 
 test("the range decides about codes that nobody knows", () => {
-  assert.deepEqual([4499, 4500, 4600, 4999, 3000].map((code) => reactionTo(code).reaction), ["resume", "stop", "stop", "stop", "resume"]);
+  const reactions = [3000, 4499, 4599, 4999].map((code) => reactionTo(code).reaction);
+  assert.deepEqual(reactions, ["resume", "resume", "stop", "stop"]);
 });
 
-test("the wait is random below a ceiling that grows with the time of trouble, not with attempts", () => {
+test("the wait is below a ceiling that grows with the time of trouble, not with attempts", () => {
   const { core } = listening(10, { random: 0.5 });
   const waits = [tales(core.closed(1006, 0), "waiting")[0].waitMs];
   for (const now of [250, 250, 8_000, 100_000]) {
@@ -139,7 +149,13 @@ test("a connection that ends at once does not end the trouble; one that lasted d
   assert.equal(tales(core.closed(1006, 60_000), "waiting")[0].elapsedMs, 0);
 });
 
-for (const [code, endsAt, backAt] of [[4012, 5000, 5000], [4012, 2000, 5000], [1012, 2000, 5000], [1006, 7000, 7000]]) {
+const DRAINED = [
+  [4012, 5000, 5000],
+  [4012, 2000, 5000],
+  [1012, 2000, 5000],
+  [1006, 7000, 7000],
+];
+for (const [code, endsAt, backAt] of DRAINED) {
   test(`drained for 5000, ended with ${code} at ${endsAt}: comes back at ${backAt}`, () => {
     const { core, hear } = listening(10, { random: 0 });
     hear({ op: "drain", in_ms: 5000, resume: true }, 0);
@@ -151,7 +167,7 @@ for (const [code, endsAt, backAt] of [[4012, 5000, 5000], [4012, 2000, 5000], [1
 test("a server that does not close at the moment it named is left", () => {
   const { core, hear } = listening(10, { random: 0 });
   hear({ op: "drain", in_ms: 5000, resume: true }, 0);
-  assert.deepEqual(core.tick(10_000).map((each) => each.do).filter((what) => what === "hang_up"), ["hang_up"]);
+  assert.ok(core.tick(10_000).some((each) => each.do === "hang_up"));
 });
 
 test("a heartbeat without answer ends the connection after its grace", () => {
@@ -191,7 +207,8 @@ test("rooms are asked for before anything is sent to them", () => {
 test("a refusal that says later is tried again then, if the command lives as long", () => {
   const { core, hear } = listening();
   const [first] = said(core.command(1, "msg.send", ROOM, { cid: "one", text: "Hello!" }, 0));
-  const refuse = (id, retryMs, now) => hear({ id, err: { code: "slow_mode", retry: "later", retry_ms: retryMs } }, now);
+  const err = { code: "slow_mode", retry: "later" };
+  const refuse = (id, retryMs, now) => hear({ id, err: { ...err, retry_ms: retryMs } }, now);
   assert.deepEqual(refuse(first.id, 2_000, 0), []);
   assert.deepEqual(ops(core.tick(1_999)).filter((op) => op === "msg.send"), []);
   const [again] = said(core.tick(2_000)).filter((each) => each.op === "msg.send");

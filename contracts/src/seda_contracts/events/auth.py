@@ -40,7 +40,7 @@ class RoleChanged(Event, frozen=True, kw_only=True):
 
 
 class AccountSuspended(Event, frozen=True, kw_only=True):
-    """Nobody acts as this person until `until`, or until it is restored. Why is the owner's."""
+    """Nobody acts as this person until `until`, or until it is restored. Why, the owner keeps."""
 
     TYPE: ClassVar[str] = "auth.account.suspended.v1"
     KEY: ClassVar[str] = "user_id"

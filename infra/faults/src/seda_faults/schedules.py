@@ -80,23 +80,24 @@ FREEZES = Script(
 SECOND_CHAT = "chat-realtime-2"
 CHAT = Script(
     name="chat",
-    load_seconds=38,
+    load_seconds=47,
     chat_processes=2,
     ghosts=(0, 1),
     faults=[
+        # After each first kill the other process lives long enough to be caught showing a ghost.
         Fault(1.0, "kill", "chat-realtime"),
-        Fault(4.0, "kill", SECOND_CHAT),
-        Fault(7.0, "freeze", "chat-realtime", 2.0),
-        Fault(10.0, "freeze", SECOND_CHAT, 2.5),
-        Fault(13.5, "restart", "chat-realtime"),
-        Fault(20.0, "restart", SECOND_CHAT),
-        Fault(27.0, "freeze", "nats", 3.0),
-        Fault(31.0, "away", "nats", 2.5),
+        Fault(6.0, "freeze", SECOND_CHAT, 2.5),
+        Fault(11.5, "kill", SECOND_CHAT),
+        Fault(15.0, "freeze", "chat-realtime", 2.0),
+        Fault(21.5, "restart", "chat-realtime"),
+        Fault(29.0, "restart", SECOND_CHAT),
+        Fault(36.0, "freeze", "nats", 3.0),
+        Fault(40.0, "away", "nats", 2.5),
         # Who was kicked asks for the room again, with the cursor of before.
-        Fault(35.5, "kill", SECOND_CHAT),
-        Fault(36.5, "kill", "chat-realtime"),
+        Fault(44.5, "kill", SECOND_CHAT),
+        Fault(45.5, "kill", "chat-realtime"),
     ],
-    kicks=[Kick(10.5, via=0), Kick(27.5, via=1), Kick(31.5, via=0)],
+    kicks=[Kick(6.5, via=0), Kick(36.5, via=1), Kick(40.5, via=0)],
 )
 """Two processes of chat, each killed, frozen and deployed; kicks that a process cannot hear of."""
 
@@ -106,11 +107,11 @@ CHAT_CALIBRATED = Script(
     chat_processes=2,
     ghosts=(1,),
     faults=[
-        # HTTP goes to the other one: people go on, and say whom they still see.
+        # The other one lives: HTTP goes to it, and it could be caught showing a ghost.
         Fault(0.5, "kill", SECOND_CHAT),
         Fault(4.0, "freeze", "nats", 2.5),
         # Who was kicked asks for the room again, with the cursor of before.
-        Fault(7.0, "kill", "chat-realtime"),
+        Fault(7.0, "kill", SECOND_CHAT),
     ],
     kicks=[Kick(4.5, via=0)],
 )

@@ -11,8 +11,8 @@ from seda_runtime.problems import Problem, ProblemTable
 from chat_realtime.invites.domain import InviteLifeInvalid, InviteNotFound, TooManyInvites
 from chat_realtime.limits.domain import RateLimited
 from chat_realtime.live.domain import (
-    AccountSuspended,
     CursorInvalid,
+    PersonSuspended,
     RoomGone,
     SessionEnded,
     TicketRefused,
@@ -64,7 +64,7 @@ PROBLEMS: ProblemTable = {
     CursorInvalid: Problem(400, "invalid_cursor", "A room or a cursor is malformed."),
     TooManyRooms: Problem(400, "too_large", "Too many rooms for one stream."),
     TooManyStreams: Problem(503, "busy", "Too many streams are open right now."),
-    AccountSuspended: Problem(403, "banned", "The account is suspended."),
+    PersonSuspended: Problem(403, "banned", "The account is suspended."),
     RoomGone: Problem(404, "not_found", "There is no such room."),
     RoomNotFound: Problem(404, "not_found", "There is no such room."),
     MessageNotFound: Problem(404, "not_found", "There is no such message in this room."),

@@ -231,7 +231,7 @@ async def test_a_reader_that_stops_costs_no_memory_is_told_and_then_cut(
     ann, ben, cleo = chat.person(), chat.person(), chat.person()
     room = await ann.room(ben, cleo)
     async with (
-        start_chat(stall_seconds_max=2) as patient,
+        start_chat(stall_seconds_max=2, person_messages_burst=1_000) as patient,
         stream(ben, room, via=patient) as slow,
         ann.socket(room, via=patient) as healthy,
     ):

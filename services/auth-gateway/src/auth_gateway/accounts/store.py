@@ -74,20 +74,6 @@ async def account_for_update(tx: AsyncSession, account_id: UUID) -> AccountRow |
     return await tx.scalar(query, execution_options={"populate_existing": True})
 
 
-async def accounts_for_update(
-    tx: AsyncSession, account_ids: Sequence[UUID]
-) -> dict[UUID, AccountRow]:
-    """Locked in id order, so two admins who suspend each other at once wait, not deadlock."""
-    query = (
-        select(AccountRow)
-        .where(col(AccountRow.id).in_(account_ids))
-        .order_by(col(AccountRow.id))
-        .with_for_update()
-    )
-    found = await tx.scalars(query, execution_options={"populate_existing": True})
-    return {row.id: row for row in found}
-
-
 async def super_admins_for_update(tx: AsyncSession) -> list[UUID]:
     """Locked in id order, so two of them who demote each other at once wait, not deadlock."""
     query = (

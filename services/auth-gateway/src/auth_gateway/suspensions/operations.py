@@ -13,12 +13,12 @@ from msgspec import structs
 from seda_contracts.events.auth import AccountRestored, AccountSuspended
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from auth_gateway.accounts import store
 from auth_gateway.accounts.domain import AccountNotFound, Role
 from auth_gateway.bots import store as bots
 from auth_gateway.sessions import operations as sessions
 from auth_gateway.sessions.domain import is_suspended
 from auth_gateway.sessions.operations import SessionKeeping
+from auth_gateway.suspensions import store
 from auth_gateway.suspensions.domain import (
     SuspensionForbidden,
     check_may_suspend,

@@ -22,7 +22,7 @@ class SessionEnded(Exception):
         return "The session was revoked."
 
 
-class AccountSuspended(Exception):
+class PersonSuspended(Exception):
     """Nobody acts as this person now; nothing the client could do helps."""
 
     def __str__(self) -> str:
@@ -34,6 +34,15 @@ class RoomGone(Exception):
 
     def __str__(self) -> str:
         return "There is no such room."
+
+
+class TooManyComing(Exception):
+    """More sockets ask to be let in than this process can look up soon."""
+
+    retry_after_seconds = 1
+
+    def __str__(self) -> str:
+        return "Too many sockets are coming in right now."
 
 
 class CursorInvalid(Exception):
@@ -55,15 +64,6 @@ class TooManyStreams(Exception):
 
     def __str__(self) -> str:
         return "Too many streams are open right now."
-
-
-class TooManyComing(Exception):
-    """More sockets ask to be let in than this process can look up soon."""
-
-    retry_after_seconds = 1
-
-    def __str__(self) -> str:
-        return "Too many sockets are coming in right now."
 
 
 class SessionRevokedNotice(

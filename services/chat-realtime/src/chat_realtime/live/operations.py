@@ -81,7 +81,7 @@ Knocks = Together[Knock, None]
 
 
 async def admit(knocks: Knocks, door: Door, hello: Hello) -> Admitted:
-    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded, AccountSuspended or
+    """Raises InvalidToken or TokenExpired, TicketRefused, SessionEnded, PersonSuspended or
     KeysUnavailable; and what `Together.ask` raises.
     """
     if hello.ticket is not None:
@@ -118,7 +118,7 @@ async def judge(db: Database, door: Door, knocks: Sequence[Knock]) -> list[Excep
         for knock in knocks:
             principal = knock.principal
             if principal.require_user() in suspended:
-                verdicts.append(domain.AccountSuspended())
+                verdicts.append(domain.PersonSuspended())
             elif principal.session_id in revoked:
                 verdicts.append(SessionEnded())
             elif principal.perm_version < newest.get(principal.require_user(), 0):

@@ -28,7 +28,7 @@ from chat_realtime.attention.store import Unread
 from chat_realtime.live import joining
 from chat_realtime.live.commands import PERMISSIONS, Desk, perform
 from chat_realtime.live.domain import (
-    AccountSuspended,
+    PersonSuspended,
     RoomGone,
     SessionEnded,
     TicketRefused,
@@ -164,7 +164,7 @@ class SocketEdge:
     async def enter(
         self, stream: Line, principal: Principal, rooms: Mapping[UUID, realtime.Cursor | None]
     ) -> Sequence[Joining]:
-        """A stream of somebody whom the gateway vouches for. Raises AccountSuspended, SessionEnded,
+        """A stream of somebody whom the gateway vouches for. Raises PersonSuspended, SessionEnded,
         InvalidToken, TooManyStreams, Stopping, or what refuses the first room when all are refused.
         """
         if self._is_draining:
@@ -449,7 +449,7 @@ class SocketEdge:
         connection = client.connection
         try:
             admitted = await admit(self._knocks, self._door, hello)
-        except (InvalidToken, TicketRefused, SessionEnded, AccountSuspended) as error:
+        except (InvalidToken, TicketRefused, SessionEnded, PersonSuspended) as error:
             client.tell(realtime.Refused(command.id, failure_of(error)))
             connection.close(*_close_of(error))
             return
@@ -610,7 +610,7 @@ def devices(hub: Hub, room: UUID) -> Iterator[tuple[UUID, DeviceStatus]]:
 
 def _close_of(refusal: Exception) -> tuple[int, str]:
     match refusal:
-        case AccountSuspended():
+        case PersonSuspended():
             return CLOSE_SUSPENDED, "account suspended"
         case SessionEnded():
             return CLOSE_SESSION_REVOKED, "session revoked"
