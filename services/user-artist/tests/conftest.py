@@ -58,7 +58,9 @@ def register(db: Database, profiles: Profiles) -> Callable[..., Any]:
             display_name=display_name,
         )
         async with db.begin() as tx:
-            await user_operations.create_profile(tx, profiles, account)
+            await user_operations.create_profile(
+                tx, profiles, account.user_id, display_name=account.display_name
+            )
         return account.user_id
 
     return make

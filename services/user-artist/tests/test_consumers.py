@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from seda_contracts.events.artist import ArtistState, ArtistVerificationApplied
-from seda_contracts.events.auth import AccountRegistered
+from seda_contracts.events.auth import AccountRegistered, BotCreated
 from seda_contracts.events.user import UserProfileCreated, UserState
 from seda_contracts.events.verification import VerificationApproved
 from seda_runtime.ids import uuid7
@@ -40,6 +40,17 @@ async def test_a_registration_delivered_twice_makes_one_profile(
     assert [type(event) for event in events] == [UserProfileCreated, UserState]
     mine = (await calling(user_id=account.user_id)("GET", "/users/me")).json()
     assert (mine["profile"], mine["handle"], mine["display_name"]) == ("ready", "ada", "Ada")
+
+
+async def test_a_bot_gets_one_profile_with_the_name_its_owner_gave_it(
+    calling: Make, deliver: Any, published: Make
+) -> None:
+    bot = BotCreated(user_id=uuid7(), owner_id=uuid7(), created_at=NOON, display_name="Now Playing")
+    await deliver(bot, times=2)
+    await deliver.settled("user-artist.accounts")
+    assert [type(event) for event in await published()] == [UserProfileCreated, UserState]
+    mine = (await calling(user_id=bot.user_id)("GET", "/users/me")).json()
+    assert (mine["handle"], mine["display_name"]) == ("now-playing", "Now Playing")
 
 
 async def test_a_second_registration_of_one_person_leaves_the_profile_alone(

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from seda_testkit.app import AsgiApp, Message
 
+OK = 200
+
 
 class OpenAnswer:
     """What the application has sent so far, for as long as it is read."""
@@ -36,11 +38,11 @@ class OpenAnswer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {n.decode(): v.decode() for n, v in message["headers"]}
+            self._started.set()
             return
         await self._reads.wait()
         self.body += message.get("body", b"")
         self.has_ended = not message.get("more_body", False)
-        self._started.set()
 
 
 @asynccontextmanager
@@ -51,7 +53,9 @@ async def open_answer(
     query: list[tuple[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[OpenAnswer]:
-    """GET `path`; leaving the block hangs up and waits until the application has noticed."""
+    """GET `path`; a refusal is read whole. Leaving the block hangs up and waits until the
+    application has noticed.
+    """
     answer, gone = OpenAnswer(), asyncio.Event()
     request = [{"type": "http.request", "body": b"", "more_body": False}]
 
@@ -81,6 +85,8 @@ async def open_answer(
     starting = asyncio.ensure_future(answer.started())
     try:
         await asyncio.wait({serving, starting}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if answer.status != OK:
+            await asyncio.wait({serving}, timeout=10)
         yield answer
     finally:
         starting.cancel()

@@ -142,7 +142,6 @@ async def test_the_facts_come_in_order_and_say_no_reason(
     assert [(subject, body.get("perm_version")) for subject, body in said] == [
         ("auth.account.registered", None),
         ("auth.account.suspended", 2),
-        ("auth.session.revoked", None),
         ("auth.account.restored", 3),
     ]
     assert REASON["reason"] not in str(said)

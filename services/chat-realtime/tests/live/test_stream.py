@@ -227,8 +227,9 @@ async def test_a_stream_ends_with_the_token_it_was_opened_with(chat: "Chat") -> 
 async def test_a_reader_that_stops_costs_no_memory_is_told_and_then_cut(
     chat: "Chat", start_chat: Any
 ) -> None:
-    ann, ben = chat.person(), chat.person()
-    room = await ann.room(ben)
+    # Nobody may say all of this alone.
+    ann, ben, cleo = chat.person(), chat.person(), chat.person()
+    room = await ann.room(ben, cleo)
     async with (
         start_chat(stall_seconds_max=2) as patient,
         stream(ben, room, via=patient) as slow,
@@ -249,7 +250,7 @@ async def test_a_reader_that_stops_costs_no_memory_is_told_and_then_cut(
         assert slow.last_event_id == seen
 
         slow.answer.stop_reading()
-        await flood(ann, room, healthy)
+        await flood(cleo, room, healthy)
         await eventually(lambda: not patient.live.edge.is_here(ben.id))
         await eventually(lambda: patient.live.edge.streams_count == 0)
     async with stream(ben, room, last_event_id=seen) as again:

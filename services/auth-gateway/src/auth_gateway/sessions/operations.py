@@ -1,4 +1,4 @@
-"""Open, turn, list and end sessions. Every end is an event in the same transaction."""
+"""Open, turn, list and end sessions. Every end is told in the same transaction."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -167,10 +167,13 @@ async def end_session(
 async def end_every_session(
     tx: AsyncSession, keeping: SessionKeeping, *, account_id: UUID
 ) -> Sequence[UUID]:
-    """Those that ended by this. Call it under the account's lock, or a login slips in between."""
+    """Those that ended by this. Call it under the account's lock, or a login slips in between.
+
+    The fact that ends them all is the caller's to tell: told one by one beside it, sockets would
+    close for either reason, as chance has it.
+    """
     live = [row.id for row in await list_sessions(tx, keeping, account_id=account_id)]
-    await _end(tx, keeping, account_id, live, "revoked")
-    return live
+    return await store.end(tx, live, reason="revoked", now=keeping.now())
 
 
 async def _session_of(

@@ -64,7 +64,6 @@ async def suspend(
         perm_version=account.perm_version,
         until=until,
     )
-    # Before the ends of the sessions: who hears both tells the person why.
     await keeping.outbox.add(tx, suspended)
     for bot_id, version in (await bots.raise_versions(tx, account_id)).items():
         fact = structs.replace(suspended, user_id=bot_id, perm_version=version)
