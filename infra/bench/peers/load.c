@@ -262,7 +262,7 @@ static int turn_once(int wait_ms) {
     if (*beat != '-' && now - beat_at > BEAT_SECONDS * 1000000000LL) {
         beat_at = now;
         for (int i = 0; i < count; i++)
-            if (members[i].fd >= 0 && !members[i].stalled)
+            if (members[i].fd >= 0 && members[i].joined && !members[i].stalled)
                 send_frame(members[i].fd, 1, text, fill(text, beat, 0, now));
     }
     return command;
