@@ -219,7 +219,14 @@ async def a_sound_world(api: Api, admin: Api) -> dict[str, Any]:
         request_id = (await admin.post("/verification/requests", claim))["id"]
     except ApiError:
         request_id = str(uuid4())
+    bot = await admin.post("/bots", {"name": "Odd bot"})
+    key = await admin.post(f"/bots/{bot['id']}/keys", {"name": "odd", "scopes": ["room:read"]})
+    invite = await admin.post(f"/chat/rooms/{room['id']}/invites", {})
     return {
+        "bot_id": bot["id"],
+        "key_id": key["id"],
+        "invite_id": invite["id"],
+        "report_id": str(uuid4()),
         "room_id": room["id"],
         "message_id": message["id"],
         "user_id": other.user_id,

@@ -29,7 +29,10 @@ export class Room {
   answered(told: RoomReady): void {
     this.isAsked = false;
     this.needsSnapshot = told.result === "snapshot";
-    if (told.result === "current") this.cursor = { ep: told.ep ?? "", seq: told.head ?? 0 };
+    if (told.result !== "current") return;
+    const [ep, seq] = [told.ep ?? "", told.head ?? 0];
+    // Events may have come since the server looked: the cursor never goes back in one log.
+    if (this.cursor?.ep !== ep || this.cursor.seq < seq) this.cursor = { ep, seq };
   }
 
   /** Whether something before `head` is missing although it should be here. */

@@ -109,6 +109,14 @@ def test_the_first_event_after_following_from_now_on_sets_the_cursor() -> None:
     assert core.rooms[ROOM].cursor == Cursor("1", 10)
 
 
+def test_an_answer_that_is_older_than_an_event_does_not_take_the_cursor_back() -> None:
+    core = listening()
+    core.receive(event(13), now=0)
+    assert seqs(core.receive(event(11), now=0)) == [11]
+    core.subscribed(ROOM, told("current", 10))
+    assert seqs(core.receive(event(11), now=0)) == []
+
+
 def test_hello_resumes_what_has_a_cursor_and_ready_asks_for_the_rest() -> None:
     core, other = listening(), UUID(int=2)
     core.closed(1006, now=0, random=1)

@@ -171,7 +171,10 @@ class Core:
                 known.needs_snapshot = True
                 return [SnapshotNeeded(room)]
             case "current":
-                known.cursor = Cursor(ep=told["ep"], seq=told["head"])
+                # Events may have come since the server looked: it never goes back in one log.
+                ep, seq = told["ep"], told["head"]
+                if known.cursor is None or known.cursor.ep != ep or known.cursor.seq < seq:
+                    known.cursor = Cursor(ep=ep, seq=seq)
         known.is_catching_up = False
         return []
 

@@ -1,6 +1,6 @@
 """The rules of suspensions: who may suspend whom, and what may be said of it. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from auth_gateway.accounts.domain import Role
@@ -16,12 +16,16 @@ class SuspensionForbidden(Exception):
     """An ADMIN suspends people; only a SUPER_ADMIN suspends who administers."""
 
 
+UNTIL_MAX = timedelta(days=36_525)
+"""A century. What lies beyond may not even be a moment in UTC (9999-12-31 west of Greenwich)."""
+
+
 class InvalidReason(Exception):
     """Empty, too long, or not text: who looks later must find a reason."""
 
 
 class InvalidUntil(Exception):
-    """The end of a suspension lies in the past."""
+    """The end of a suspension lies in the past, or too far ahead to be kept in UTC."""
 
 
 def check_may_suspend(actor_id: UUID, actor: Role, account_id: UUID, account: Role) -> None:
@@ -42,5 +46,5 @@ def check_reason(text: str) -> str:
 
 def check_until(until: datetime | None, *, now: datetime) -> None:
     """Raises InvalidUntil."""
-    if until is not None and until <= now:
+    if until is not None and not now < until <= now + UNTIL_MAX:
         raise InvalidUntil

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 
@@ -14,9 +15,16 @@ def add_action(tx: AsyncSession, action: ModerationActionRow) -> None:
 
 
 async def put_global_mute(tx: AsyncSession, user_id: UUID, *, until: datetime | None) -> None:
-    await tx.execute(delete(GlobalMuteRow).where(col(GlobalMuteRow.user_id) == user_id))
-    if until is not None:
-        tx.add(GlobalMuteRow(user_id=user_id, muted_until=until))
+    """Of two administrators at once the later one counts."""
+    if until is None:
+        await tx.execute(delete(GlobalMuteRow).where(col(GlobalMuteRow.user_id) == user_id))
+        return
+    statement = insert(GlobalMuteRow).values(user_id=user_id, muted_until=until)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["user_id"], set_={"muted_until": statement.excluded.muted_until}
+        )
+    )
 
 
 async def actions(
