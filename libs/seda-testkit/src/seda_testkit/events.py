@@ -42,6 +42,8 @@ class Deliveries:
 
     def __init__(self, js: JetStreamContext) -> None:
         self._js = js
+        self._newest: dict[type[Contract], int] = {}
+        """Where the newest of each type stands in its stream."""
 
     async def __call__(self, event: Contract, *, times: int = 1) -> None:
         """Put it on its stream, as its producer would, so many times under one id."""
@@ -49,15 +51,21 @@ class Deliveries:
         headers = headers_of(event, event_id=uuid7(), service=producer, at=NOON)
         headers.pop("Nats-Msg-Id")
         for _ in range(times):
-            await self._js.publish(event.subject(), event.encode(), headers=headers)
+            receipt = await self._js.publish(event.subject(), event.encode(), headers=headers)
+            self._newest[type(event)] = receipt.seq
 
     async def settled(self, consumer: str, *, timeout_seconds: float = SETTLED_SECONDS_MAX) -> None:
         """Return when that consumer (`<service>.<purpose>`) has dealt with all it was sent."""
         entries = consumers_of(consumer.partition(".")[0])[consumer]
+        newest = max((self._newest.get(entry.contract, 0) for entry in entries), default=0)
 
         async def is_idle() -> bool:
             info = await self._js.consumer_info(entries[0].stream.name, durable_name(consumer))
-            return bool(info.num_pending == 0 and info.num_ack_pending == 0)
+            # A message that was just stored may not be counted as pending yet.
+            has_come = newest == 0 or (
+                info.delivered is not None and info.delivered.stream_seq >= newest
+            )
+            return bool(has_come and info.num_pending == 0 and info.num_ack_pending == 0)
 
         await eventually(is_idle, timeout_seconds=timeout_seconds)
 
