@@ -188,3 +188,20 @@ async def test_hanging_up_on_a_broker_that_is_away_does_not_hang(
     broker.kill()
     await eventually(lambda: not bus.is_connected)
     await asyncio.wait_for(bus.close(), 10)
+
+
+async def test_hanging_up_with_words_left_for_a_broker_that_is_away_leaves_nothing_open(
+    broker: EmbeddedNats,
+) -> None:
+    """The client flushes what is pending into the dead link, whose error would stop the close half
+    way, with the subscriptions' tasks still running.
+    """
+    before = asyncio.all_tasks()
+    bus = Bus(broker.url, service="chat-realtime")
+    await bus.open()
+    await bus.subscribe_live("seda.live.room.a", lambda subject, payload: None)
+    broker.kill()
+    await eventually(lambda: not bus.is_connected)
+    await bus.publish_live("seda.live.room.a", b"{}")
+    await asyncio.wait_for(bus.close(), 10)
+    await eventually(lambda: asyncio.all_tasks() <= before)

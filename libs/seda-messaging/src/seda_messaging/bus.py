@@ -248,7 +248,17 @@ class Bus:
 
 
 class _Client(Client):
-    """nats-py, with the one repair that needs its inside."""
+    """nats-py, with the two repairs that need its inside."""
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """What is pending goes into the link first, and a link that is gone raises: half way, with
+        tasks and socket still open. By then it has dropped what was pending, so close once more.
+        """
+        try:
+            await super()._close(status, do_cbs)
+        except OSError:
+            self._status = Client.DISCONNECTED
+            await super()._close(status, do_cbs)
 
     async def _process_headers(self, headers: Any) -> dict[str, str] | None:
         """A header block that cannot be read ends nats-py's reading task without a word, and the
