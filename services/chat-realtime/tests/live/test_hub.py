@@ -125,6 +125,19 @@ def test_a_slow_member_is_told_once_where_its_hole_begins() -> None:
     assert ann.writes[2:] == [text_frame(b"thirteen")]
 
 
+def test_the_event_that_made_a_batch_too_large_is_part_of_the_hole() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    ann.when_written = lambda: hub.pause(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    hub.publish(ROOM, b"x" * BATCH_BYTES_MAX, seq=2)
+    turn.end()
+    assert ann.writes == [text_frame(b"one")]
+    hub.resume(ann)
+    notice = b'{"op":"lagged","room":"%s","from":1}' % str(ROOM).encode()
+    assert ann.writes[1:] == [text_frame(notice)]
+
+
 def test_a_slow_member_that_missed_nothing_is_told_nothing() -> None:
     ann = Listening()
     hub, turn = hall(ann)

@@ -212,8 +212,9 @@ class Hub:
     def publish(self, room: UUID, payload: bytes, *, seq: int) -> None:
         """One durable event, the next of its room."""
         audience = self._audiences[room]
-        audience.head = seq
+        # It may write what waits, of which this event is no part yet.
         audience.append(payload)
+        audience.head = seq
         if audience.joining:
             self._promote(audience)
 
