@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 RUNNER := $(BIN)/python -m seda_devrunner
-SOURCES := contracts libs services infra
+# Tests in this order: what takes longest is begun first.
+SOURCES := infra contracts libs services
 PACKAGES := $(notdir $(patsubst %/__init__.py,%,$(wildcard contracts/src/*/__init__.py libs/*/src/*/__init__.py services/*/src/*/__init__.py infra/*/src/*/__init__.py)))
 # s=chat-realtime names a service or a lib; anything else is taken as a path.
 WHAT := $(if $(s),$(firstword $(wildcard services/$(s) libs/$(s) infra/$(s)) $(s)),$(SOURCES))
@@ -37,7 +38,7 @@ keys: setup ## make the keys of the broker's users that .env lacks, for docker c
 .PHONY: test node
 test: setup ## run the tests on two workers (s=service, lib or path)
 	@sh infra/node/install.sh || true
-	@$(BIN)/pytest -q -rs -n 2 --dist loadgroup $(WHAT)
+	@$(BIN)/pytest -q -rs -n 2 --no-loadscope-reorder $(WHAT)
 
 node: setup ## install Node.js into .tools, for the tests of contracts in other languages
 	@sh infra/node/install.sh
@@ -75,15 +76,13 @@ fmt: setup ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: bench
-bench: setup ## measure the product beside floors and peers: main flow, events, sends, history, fan-out
+BENCHES := main_flow events sends history fanout latencies reconnect
+bench: setup ## measure the product beside floors and peers, and write the report (infra/bench/README.md)
 	@sh infra/bench/peers/install.sh
-	@$(BIN)/python infra/bench/main_flow.py
-	@$(BIN)/python infra/bench/events.py
-	@$(BIN)/python infra/bench/sends.py
-	@$(BIN)/python infra/bench/history.py
-	@$(BIN)/python infra/bench/fanout.py
-	@$(BIN)/python infra/bench/latencies.py
-	@$(BIN)/python infra/bench/reconnect.py
+	@mkdir -p build/bench
+	@for name in $(BENCHES); do \
+	    $(BIN)/python infra/bench/$$name.py --json build/bench/$$name.json || exit 1; done
+	@$(BIN)/python infra/bench/report.py build/bench
 
 .PHONY: migrate migration generate lock shape clean
 migrate: setup ## bring the development database to the newest migrations

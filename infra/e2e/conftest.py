@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from seda_devrunner.checkout import ROOT, StateFolder, load_services
@@ -12,13 +11,6 @@ from seda_devrunner.wiring import Wiring
 from seda_testkit.client import Api
 
 PASSWORD = "lanterns-over-water-7"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all of these: two platforms at once would only slow each other down."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("platform"))
 
 
 @dataclass(frozen=True, slots=True)

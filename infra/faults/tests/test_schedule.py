@@ -9,9 +9,6 @@ from seda_faults.running import run
 from seda_faults.schedules import CALIBRATED, CHAT_CALIBRATED, SERVICES
 from seda_faults.stage import prepare
 
-pytestmark = pytest.mark.xdist_group("platform")
-"""One worker runs what starts the platform: two at once would only slow each other down."""
-
 SEED = 4
 DRAIN_SECONDS_MAX = 30
 """Other tests run beside this one; that ten are enough is what `make faults` shows."""

@@ -28,14 +28,12 @@ from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under xdist (`--dist loadgroup`) a file's tests stay on one worker, in their order.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    # Only here is xdist sure to be at work.
+    from seda_testkit.spreading import FilesStayTogether
 
-    Else each worker would build every module's databases, and tear them down between two tests.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    return FilesStayTogether(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
