@@ -30,11 +30,8 @@ async def upstream() -> AsyncIterator[Upstream]:
         yield server
 
 
-@pytest.fixture
-async def settings(
-    database: ServiceDatabase, broker: EmbeddedNats, upstream: Upstream
-) -> AsyncIterator[Settings]:
-    yield Settings(
+def settings_of(database: ServiceDatabase, broker: EmbeddedNats, upstream: Upstream) -> Settings:
+    return Settings(
         env="test",
         port=0,
         database_url=database.app_url,
@@ -51,6 +48,13 @@ async def settings(
         upstream_read_timeout_ms=400,
         upstream_total_timeout_ms=2_000,
     )
+
+
+@pytest.fixture
+async def settings(
+    database: ServiceDatabase, broker: EmbeddedNats, upstream: Upstream
+) -> AsyncIterator[Settings]:
+    yield settings_of(database, broker, upstream)
     await database.delete_rows()
 
 
