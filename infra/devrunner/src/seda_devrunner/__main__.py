@@ -4,10 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from seda_devrunner import commands, running
+from seda_devrunner import commands
 from seda_devrunner.checkout import ROOT, SERVICES_FILE, StateFolder, load_services
 from seda_devrunner.logbook import MERGED
-from seda_devrunner.running import Run
 
 
 def main(arguments: list[str]) -> int:
@@ -17,9 +16,7 @@ def main(arguments: list[str]) -> int:
     match options.word:
         case "up" if options.detach:
             own = [argument for argument in arguments if argument != "--detach"]
-            return running.up_detached(state, own)
-        case "up":
-            return running.up(Run(services, state, options.seed, not options.any_ports))
+            return commands.up_detached(state, own)
         case "status":
             return commands.status(state, as_json=options.json)
         case "logs":
@@ -28,12 +25,21 @@ def main(arguments: list[str]) -> int:
             return commands.stop(state)
         case "reset":
             return commands.reset(state)
+    # Loading a platform takes more than a second, which the words above need not wait for.
+    if options.word == "up":
+        from seda_devrunner.running import Run, up
+
+        return up(Run(services, state, options.seed, not options.any_ports))
+
+    from seda_devrunner import chores
+
+    match options.word:
         case "migrate":
-            return commands.migrate(services, state)
+            return chores.migrate(services, state)
         case "migration":
-            return commands.migration(services, state, options.service, options.message)
+            return chores.migration(services, state, options.service, options.message)
         case "demo":
-            return commands.demo(state, [*arguments[: arguments.index("demo")], "up"])
+            return chores.demo(state, [*arguments[: arguments.index("demo")], "up"])
     raise AssertionError(options.word)
 
 

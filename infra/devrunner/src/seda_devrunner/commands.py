@@ -1,52 +1,59 @@
-"""What the other words of the command line do to a platform that runs, or to its data."""
+"""What is asked of a platform that runs, or of a runner that shall start one: the words that must
+answer at once, so nothing here loads what a platform is made of.
+"""
 
 import asyncio
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
-from seda_db.migrations import draft
-from seda_testkit.client import ApiError, CommandRefused
-
 from seda_devrunner import control, table
-from seda_devrunner.checkout import Service, StateFolder
-from seda_devrunner.demo import play
-from seda_devrunner.lock import is_running, only_runner, read_run
-from seda_devrunner.migrating import migrate_all
-from seda_devrunner.platform import Platform
-from seda_devrunner.running import EXPECTED, say, up_detached
+from seda_devrunner.checkout import ROOT, StateFolder
+from seda_devrunner.lock import AlreadyRunning, is_running, only_runner, read_run
 
+DETACHED_START_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 60.0
-Services = tuple[Service, ...]
 
 
-def demo(state: StateFolder, up_arguments: Sequence[str]) -> int:
-    """Play the main flow on the running platform, or on one started for it. 0 only if all of it
-    happened.
-    """
-    started_here = not is_running(state)
-    if started_here and up_detached(state, up_arguments) != 0:
-        return 1
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def up_detached(state: StateFolder, arguments: Sequence[str]) -> int:
+    """Start a runner with these arguments in a session of its own; return when all is ready."""
     try:
-        facts = read_run(state)
-        if facts is None or not facts.get("ready"):
-            say("the platform is still starting; try again when `make status` shows it ready.")
-            return 1
-        asyncio.run(play(facts["gateway_url"], facts["demosites_url"], say=say))
-    except (ApiError, CommandRefused, AssertionError, OSError, httpx.HTTPError) as error:
-        say(f"\nthe main flow broke: {type(error).__name__}: {error}")
+        with only_runner(state):
+            pass
+    except AlreadyRunning as error:
+        say(f"seda: {error}")
         return 1
-    finally:
-        if started_here:
-            stop(state)
-    say("\nall of it happened.")
-    return 0
+    said = state.logs / "runner.log"
+    command = [sys.executable, "-m", "seda_devrunner", *arguments]
+    with said.open("w") as file:
+        runner = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + DETACHED_START_SECONDS_MAX
+    while runner.poll() is None and time.monotonic() < deadline:
+        if (read_run(state) or {}).get("ready"):
+            say(said.read_text().rstrip())
+            return 0
+        time.sleep(0.1)
+    say(said.read_text().rstrip())
+    if runner.poll() is None:
+        runner.terminate()
+    return 1
 
 
 def status(state: StateFolder, *, as_json: bool) -> int:
@@ -86,62 +93,6 @@ def reset(state: StateFolder) -> int:
     shutil.rmtree(state.path, ignore_errors=True)
     say("all development data is gone; `make run` begins anew.")
     return 0
-
-
-def migrate(services: Services, state: StateFolder) -> int:
-    """Bring the development database up to date without starting any service."""
-    if is_running(state):
-        say("the platform runs: stop it first, or start it anew, which migrates too.")
-        return 1
-    try:
-        with only_runner(state):
-            asyncio.run(_migrate(services, state))
-    except EXPECTED as error:
-        say(f"seda: {error}")
-        return 1
-    say("migrated")
-    return 0
-
-
-async def _migrate(services: Services, state: StateFolder) -> None:
-    platform = Platform(services, state, os.environ, say=say)
-    try:
-        await migrate_all(await platform.start_servers())
-    finally:
-        await platform.stop()
-
-
-def migration(services: Services, state: StateFolder, name: str, message: str) -> int:
-    """Write a service's next migration from what its tables differ by, for a person to read."""
-    wanted = next((service for service in services if service.name == name), None)
-    if wanted is None:
-        say(f"no service {name}. There is: {', '.join(service.name for service in services)}")
-        return 1
-    if is_running(state):
-        say("the platform runs and holds the database: `make stop` first.")
-        return 1
-    try:
-        with only_runner(state):
-            path = asyncio.run(_draft(services, state, wanted, message))
-    except EXPECTED as error:
-        say(f"seda: {error}")
-        return 1
-    say(f"read it and complete it: {path}" if path else "tables and schema agree; nothing written.")
-    return 0
-
-
-async def _draft(
-    services: Services, state: StateFolder, service: Service, message: str
-) -> Path | None:
-    platform = Platform(services, state, os.environ, say=say)
-    try:
-        backing = await platform.start_servers()
-        await migrate_all(backing)
-        owner_url = backing.databases[service.name].owner_url
-        # In a thread, because Alembic's environment runs a loop of its own.
-        return await asyncio.to_thread(draft, service.package, owner_url, message)
-    finally:
-        await platform.stop()
 
 
 def logs(state: StateFolder, name: str, *, follow: bool) -> int:

@@ -9,10 +9,11 @@ from typing import Any
 from seda_contracts.permissions import Permissions, users
 from seda_testkit.provision import provision
 
-from seda_devrunner.checkout import Service, StateFolder, load_secrets
+from seda_devrunner.checkout import Service, StateFolder
 from seda_devrunner.logbook import LogBook
 from seda_devrunner.memory import memory_bytes
 from seda_devrunner.migrating import is_migrated, migrate_all
+from seda_devrunner.secret import load_secrets
 from seda_devrunner.servers import Servers
 from seda_devrunner.supervision import Supervised
 from seda_devrunner.wiring import Backing, Wiring, back, demosites_program, service_program, wire

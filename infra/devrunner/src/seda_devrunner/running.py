@@ -3,10 +3,7 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +16,15 @@ from seda_testkit.postgres import PostgresFailed
 
 from seda_devrunner import control, table
 from seda_devrunner import seed as seeding
-from seda_devrunner.checkout import ROOT, Service, StateFolder
-from seda_devrunner.lock import AlreadyRunning, only_runner, read_run, write_run
+from seda_devrunner.checkout import Service, StateFolder
+from seda_devrunner.commands import say
+from seda_devrunner.lock import AlreadyRunning, only_runner, write_run
 from seda_devrunner.migrating import MigrationFailed
 from seda_devrunner.people import ADMIN, DEMO_PASSWORD, LISTENERS
 from seda_devrunner.platform import Platform
 from seda_devrunner.supervision import StartFailed
 from seda_devrunner.wiring import Wiring
 
-DETACHED_START_SECONDS_MAX = 180.0
 EXPECTED = (
     StartFailed,
     MigrationFailed,
@@ -47,10 +44,6 @@ class Run:
     state: StateFolder
     seed: bool = True
     wished_ports: bool = True
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
 
 
 def up(run: Run) -> int:
@@ -137,34 +130,3 @@ def next_steps(wiring: Wiring) -> str:
         f"\n  logs        {wiring.backing.state.logs}"
         "\n  next        make demo plays the main flow and measures it\n"
     )
-
-
-def up_detached(state: StateFolder, arguments: Sequence[str]) -> int:
-    """Start a runner with these arguments in a session of its own; return when all is ready."""
-    try:
-        with only_runner(state):
-            pass
-    except AlreadyRunning as error:
-        say(f"seda: {error}")
-        return 1
-    said = state.logs / "runner.log"
-    command = [sys.executable, "-m", "seda_devrunner", *arguments]
-    with said.open("w") as file:
-        runner = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + DETACHED_START_SECONDS_MAX
-    while runner.poll() is None and time.monotonic() < deadline:
-        if (read_run(state) or {}).get("ready"):
-            say(said.read_text().rstrip())
-            return 0
-        time.sleep(0.1)
-    say(said.read_text().rstrip())
-    if runner.poll() is None:
-        runner.terminate()
-    return 1

@@ -10,8 +10,9 @@ from seda_demosites import HOSTS, resolver_override
 from seda_testkit.ports import free_port
 from seda_testkit.provision import RoleUrls, role_urls
 
-from seda_devrunner.checkout import Secrets, Service, StateFolder
+from seda_devrunner.checkout import Service, StateFolder
 from seda_devrunner.ports import choose_port
+from seda_devrunner.secret import Secrets
 from seda_devrunner.supervision import Program
 
 DEVELOPMENT_LIMITS = {

@@ -20,11 +20,11 @@ from seda_devrunner.checkout import (
     SERVICES_FILE,
     Service,
     StateFolder,
-    load_secrets,
     load_services,
 )
 from seda_devrunner.migrating import migrate_all, note_migrated
 from seda_devrunner.platform import Platform
+from seda_devrunner.secret import load_secrets
 from seda_devrunner.servers import Watched
 from seda_devrunner.supervision import Supervised
 from seda_devrunner.wiring import SOCKET_PATH, Wiring, back
