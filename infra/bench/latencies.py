@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -25,8 +24,9 @@ import uvloop
 from events import Figure
 from fanout_ground import PEOPLE, Seda, around, seda
 from figures import percentile
+from seda_client import Ticket
 from seda_runtime.ids import uuid7
-from seda_testkit.client import Frame, LiveSocket
+from seda_testkit.watching import Told, Watcher, watching
 
 PEOPLE_COUNT = 50
 MESSAGES_PER_SECOND = 20
@@ -43,9 +43,9 @@ Sample = Callable[[], Awaitable[float]]
 class Room:
     """A room and its people, by process."""
 
-    room: str
-    here: list[LiveSocket]
-    there: list[LiveSocket]
+    room: UUID
+    here: list[Watcher]
+    there: list[Watcher]
 
 
 async def main(arguments: list[str]) -> None:
@@ -88,21 +88,21 @@ def samples(room: Room) -> dict[str, Sample]:
 
     async def delivery() -> float:
         cid = str(uuid4())
-        seen = noticed(witness, lambda f: f.type == "message.created" and f.data["cid"] == cid)
+        seen = noticed(witness, lambda t: t.kind == "message.created" and t.data["cid"] == cid)
         started = time.perf_counter()
-        await actor.command("msg.send", {"cid": cid, "text": "noticed"}, room=room.room)
+        await actor.client.send(room.room, "noticed", cid=cid)
         return await seen - started
 
     async def round_trip() -> float:
         started = time.perf_counter()
-        await actor.command("hb", {"n": 0, "t0": 0})
+        await actor.client.command("hb", None, {"n": 0, "t0": 0})
         return time.perf_counter() - started
 
     async def typing() -> float:
         await asyncio.sleep(TYPING_PAUSE_SECONDS / len(room.here))
-        seen = noticed(witness, lambda f: f.op == "ep")
+        seen = noticed(witness, lambda t: t.op == "ep")
         started = time.perf_counter()
-        await next(typists).command("typing", room=room.room)
+        await next(typists).client.command("typing", room.room)
         return await seen - started
 
     async def presence() -> float:
@@ -111,30 +111,25 @@ def samples(room: Room) -> dict[str, Sample]:
         status = "online" if awake else "idle"
         seen = noticed(
             witness,
-            lambda f: (
-                f.type == "presence"
-                and any(each["status"] == status for each in f.data["people"])
-                and not f.data["whole"]
+            lambda t: (
+                t.kind == "presence"
+                and any(each["status"] == status for each in t.data["people"])
+                and not t.data["whole"]
             ),
         )
         started = time.perf_counter()
-        await actor.command("presence.set", {"status": status})
+        await actor.client.command("presence.set", None, {"status": status})
         return await seen - started
 
     return {"delivery": delivery, "round trip": round_trip, "typing": typing, "presence": presence}
 
 
-def noticed(witness: LiveSocket, wanted: Callable[[Frame], bool]) -> "asyncio.Task[float]":
-    """When the next frame like that arrives, from those that have not come yet."""
-    first = len(witness.frames)
+def noticed(witness: Watcher, wanted: Callable[[Told], bool]) -> "asyncio.Task[float]":
+    """When the next one like that is told, of those that have not come yet."""
+    first = len(witness.told)
 
     async def wait() -> float:
-        number = first
-        while True:
-            frame = await witness.nth(number)
-            if wanted(frame):
-                return frame.received_at
-            number += 1
+        return (await witness.wait_for(wanted, first=first)).at
 
     return asyncio.create_task(wait())
 
@@ -146,7 +141,8 @@ async def talk(room: Room) -> None:
     while True:
         number += 1
         speaker = speakers[number % len(speakers)]
-        await speaker.send(room.room, f"message {number}, about as long as people write them")
+        text = f"message {number}, about as long as people write them"
+        await speaker.client.send(room.room, text)
         await asyncio.sleep(1 / MESSAGES_PER_SECOND)
 
 
@@ -163,18 +159,21 @@ async def full_room() -> AsyncIterator[Room]:
         await admin.close()
         half = PEOPLE_COUNT // 2
         sides = [
-            [await listening(stack, process, person, str(room)) for person in side]
+            [await listening(stack, process, person, room) for person in side]
             for process, side in zip(processes, (people[:half], people[half:]), strict=True)
         ]
-        yield Room(str(room), *sides)
+        yield Room(room, *sides)
 
 
-async def listening(stack: AsyncExitStack, process: Seda, person: UUID, room: str) -> LiveSocket:
+async def listening(stack: AsyncExitStack, process: Seda, person: UUID, room: UUID) -> Watcher:
     url = f"ws://127.0.0.1:{process.port}/api/v1/realtime"
-    opening: Any = LiveSocket.open(url, token=process.keys.access_token(person))
-    socket: LiveSocket = await stack.enter_async_context(opening)
-    await socket.subscribe(room)
-    return socket
+
+    async def source() -> Ticket:
+        return Ticket(url, token=process.keys.access_token(person))
+
+    watcher = await stack.enter_async_context(watching(source))
+    await watcher.follow(str(room))
+    return watcher
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from figures import percentile
 from seda_devrunner.checkout import ROOT, StateFolder, load_services
 from seda_devrunner.platform import Platform
 from seda_devrunner.wiring import Wiring
-from seda_testkit.client import Api, Frame, LiveSocket
+from seda_testkit.client import Api
+from seda_testkit.watching import Told, Watcher
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -110,9 +111,9 @@ async def measure(platform: Platform, wiring: Wiring) -> dict[str, Series]:
         ben = await api.sign_up(f"ben-{run}@demo.example", PASSWORD, "Ben")
         room = str((await ann.post("/chat/rooms", {"name": "Bench"}))["id"])
         await ben.post(f"/chat/rooms/{room}/join")
-        async with ann.socket() as anns, ben.socket() as bens:
-            await anns.subscribe(room)
-            await bens.subscribe(room)
+        async with ann.watching() as anns, ben.watching() as bens:
+            await anns.follow(room)
+            await bens.follow(room)
             await time_sends(anns, bens, room, series)
             await time_cards(anns, bens, room, run, series["send -> card live"])
         await time_http(api, ann, room, email, series)
@@ -155,37 +156,30 @@ async def time_echoes(series: Series) -> None:
                     series.times_ms.append(took)
 
 
-async def time_sends(
-    sender: LiveSocket, other: LiveSocket, room: str, series: dict[str, Series]
-) -> None:
+async def time_sends(sender: Watcher, other: Watcher, room: str, series: dict[str, Series]) -> None:
     for number in range(WARM_UP + SENDS):
-        began = time.perf_counter()
+        heard, began = len(other.told), time.perf_counter()
         sent = await sender.send(room, f"message {number}")
         acknowledged = (time.perf_counter() - began) * 1000
-        message_id = sent["msg"]
-        seen = await other.wait_for(partial(is_message, message_id))
-        beat = await timed(lambda: sender.command("hb", {"t0": time.time()}))
+        seen = await other.wait_for(partial(is_message, sent["msg"]), first=heard)
+        beat = await timed(lambda: sender.client.command("hb", None, {"n": 0, "t0": 0}))
         if number >= WARM_UP:
             series["send -> acknowledged"].times_ms.append(acknowledged)
-            series["send -> seen by the other"].times_ms.append((seen.received_at - began) * 1000)
+            series["send -> seen by the other"].times_ms.append((seen.at - began) * 1000)
             series["socket round trip"].times_ms.append(beat)
-        other.frames.clear()
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def is_message(message_id: str, frame: Frame) -> bool:
-    return frame.data.get("id") == message_id
+def is_message(message_id: str, told: Told) -> bool:
+    return told.data.get("id") == message_id
 
 
-async def time_cards(
-    sender: LiveSocket, other: LiveSocket, room: str, run: str, series: Series
-) -> None:
+async def time_cards(sender: Watcher, other: Watcher, room: str, run: str, series: Series) -> None:
     for number in range(CARDS):
-        other.frames.clear()
-        began = time.perf_counter()
+        heard, began = len(other.told), time.perf_counter()
         await sender.send(room, f"http://tunes.example/track/{number % 12 + 1}?at={run}{number}")
-        card = await other.wait_for(lambda frame: frame.type == "card.attached")
-        series.times_ms.append((card.received_at - began) * 1000)
+        card = await other.wait_for(lambda told: told.kind == "card.attached", first=heard)
+        series.times_ms.append((card.at - began) * 1000)
         await asyncio.sleep(PAUSE_SECONDS)
 
 

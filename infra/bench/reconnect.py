@@ -2,8 +2,9 @@
 
 Two real chat processes share a database and a broker. A thousand clients listen on the first while
 people talk in their rooms; then it is drained or killed, and all come back with one-use tickets
-and their cursors to the second, which has never had a listener in those rooms. Each client checks
-every number it hears: nothing may be missing, nothing come twice.
+and their cursors to the second, which has never had a listener in those rooms. They are the
+reference client, back-off included. Every number it hands on is checked: nothing may be missing,
+nothing come twice.
 
 Usage: python infra/bench/reconnect.py [--json FILE]
 """
@@ -17,17 +18,17 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import uvloop
 from figures import percentile
+from seda_client import Connected, Happened, SnapshotNeeded, Ticket, connect
+from seda_contracts.realtime import Cursor
 from seda_runtime.ids import uuid7
 from seda_testkit.databases import DatabaseFactory, ServiceDatabase
 from seda_testkit.eventually import eventually
@@ -35,9 +36,6 @@ from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.ports import free_port
 from seda_testkit.postgres import EmbeddedPostgres
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.typing import Subprotocol
 
 CLIENTS = 1_000
 ROOMS = 5
@@ -62,6 +60,7 @@ SELECT room.id, person.id, now() FROM room, unnest($2::uuid[]) AS person(id)
 TRANSACTIONS = """
 SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()
 """
+HEADS = "SELECT id, last_seq FROM chat.room"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class Outcome:
     back_seconds: float
     """From the signal to the process until the last client was live in all its rooms."""
     back_p50_seconds: float
-    """Of a client, from its own end to live."""
+    """Of a client, from the signal to live."""
     back_p99_seconds: float
     transactions: int
     """Of both processes, until the counters were read."""
@@ -95,91 +94,88 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Client:
+class Listener:
+    """Somebody with the reference client, which comes back by itself."""
+
     user_id: UUID
-    seqs: dict[str, int]
+    seqs: dict[UUID, int]
     """How far each room was heard."""
-    live: set[str] = field(default_factory=set)
+    missed: dict[UUID, int] = field(default_factory=dict)
+    """How far the rooms were when this client was connected: it is live when it has that too."""
     is_back: bool = False
     ticket: str = ""
     """Signed ahead: that is the gateway's work and not to be measured here."""
+    at_gate: bool = False
 
-    def hear(self, message: str | bytes, tally: Tally) -> None:
-        if str(message).startswith('{"op":"st"'):
+    def hear(self, happened: Happened, tally: Tally) -> None:
+        if happened.frame["op"] != "ev":
             return  # who is there; not numbered
-        frame: dict[str, Any] = msgspec.json.decode(message)
-        op = frame.get("op")
-        if op == "ev":
-            room, seq = frame["room"], int(frame["seq"])
-            tally.doubled += seq <= self.seqs[room]
-            tally.lost += max(0, seq - self.seqs[room] - 1)
-            self.seqs[room] = max(seq, self.seqs[room])
-        elif op == "live":
-            self.live.add(frame["room"])
-        elif op == "ready":
-            tally.replayed += sum(room["n"] for room in frame["rooms"])
-            tally.snapshots += sum(
-                room["result"] in ("snapshot", "gone") for room in frame["rooms"]
-            )
+        room, seq = happened.room, int(happened.frame["seq"])
+        tally.doubled += seq <= self.seqs[room]
+        tally.lost += max(0, seq - self.seqs[room] - 1)
+        tally.replayed += seq <= self.missed.get(room, 0)
+        self.seqs[room] = max(seq, self.seqs[room])
+
+    def has_all(self) -> bool:
+        return all(self.seqs[room] >= head for room, head in self.missed.items())
 
 
 @dataclass(slots=True)
 class Stage:
-    """Everybody, the two addresses, and who is to be found at which."""
+    """Everybody, the address that a gateway would give, and how far the rooms have gone."""
 
     keys: GatewayKeys
     address: str
-    clients: list[Client]
+    listeners: list[Listener]
     tally: Tally
+    heads: dict[UUID, int]
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ALL_AT_ONCE))
+    cut_at: float = field(default_factory=time.monotonic)
 
-    async def stay(self, client: Client) -> None:
-        """Come in, listen, and come back when the socket ends."""
-        while True:
-            ended_at = time.monotonic()
-            try:
-                await self.listen(client, ended_at)
-            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
-                await asyncio.sleep(0.05)
+    async def live(self, listener: Listener) -> None:
+        async def source() -> Ticket:
+            if not listener.at_gate:
+                await self.gate.acquire()
+                listener.at_gate = True
+            ticket, listener.ticket = listener.ticket, ""
+            return Ticket(self.address, ticket=ticket or self.keys.socket_ticket(listener.user_id))
 
-    async def listen(self, client: Client, since: float) -> None:
-        client.live.clear()
+        async with connect(source) as client:
+            for room, seq in listener.seqs.items():
+                client.follow(room, Cursor("1", seq))
+            async for happening in client.happenings():
+                match happening:
+                    case Connected():
+                        listener.at_gate = False
+                        self.gate.release()
+                        listener.missed = {room: self.heads[room] for room in listener.seqs}
+                    case Happened():
+                        listener.hear(happening, self.tally)
+                    case SnapshotNeeded():
+                        self.tally.snapshots += 1
+                if not listener.is_back and listener.missed and listener.has_all():
+                    listener.is_back = True
+                    self.tally.waits.append(time.monotonic() - self.cut_at)
+
+    async def talk(self, people: list[UUID]) -> None:
+        """People who take turns, each in the next room, at a steady pace."""
+        address = self.address
+        rooms = list(self.heads)
         async with contextlib.AsyncExitStack() as stack:
-            async with self.gate:
-                socket = await stack.enter_async_context(opened(self.address))
-                cursors = {room: {"ep": "1", "seq": seq} for room, seq in client.seqs.items()}
-                hello = {
-                    "ticket": client.ticket or self.keys.socket_ticket(client.user_id),
-                    "resume": {"rooms": cursors},
-                }
-                client.ticket = ""
-                await socket.send(json.dumps({"id": 1, "op": "hello", "d": hello}))
-            while len(client.live) < len(client.seqs):
-                client.hear(await socket.recv(), self.tally)
-            self.tally.waits.append(time.monotonic() - since)
-            client.is_back = True
-            async for message in socket:
-                client.hear(message, self.tally)
+            clients = []
+            for person in people:
 
-    def heads(self) -> dict[str, int]:
-        """How far the slowest client is in each room."""
-        heads: dict[str, int] = {}
-        for client in self.clients:
-            for room, seq in client.seqs.items():
-                heads[room] = min(seq, heads.get(room, seq))
-        return heads
+                async def source(person: UUID = person) -> Ticket:
+                    return Ticket(address, ticket=self.keys.socket_ticket(person))
 
-
-def opened(address: str) -> connect:
-    return connect(
-        address,
-        subprotocols=[Subprotocol("seda.v1.json")],
-        compression=None,
-        ping_interval=None,
-        open_timeout=SECONDS_MAX,
-        proxy=None,
-        max_queue=None,
-    )
+                clients.append(await stack.enter_async_context(connect(source)))
+            due = time.monotonic()
+            for number in range(int(MESSAGES_PER_SECOND * 4 * SECONDS_MAX)):
+                room, text = rooms[number % ROOMS], f"message {number}, about as long as usual"
+                sent = await clients[number % len(clients)].send(room, text)
+                self.heads[room] = max(self.heads[room], sent["seq"])
+                due += 1 / MESSAGES_PER_SECOND
+                await asyncio.sleep(max(0, due - time.monotonic()))
 
 
 async def main(arguments: list[str]) -> None:
@@ -210,17 +206,17 @@ async def main(arguments: list[str]) -> None:
 
 async def measure(how: str, database: ServiceDatabase, broker: str, keys: GatewayKeys) -> Outcome:
     admin = await asyncpg.connect(database.admin_url)
-    rooms = [str(uuid7()) for _ in range(ROOMS)]
+    rooms = [uuid7() for _ in range(ROOMS)]
     people = [uuid7() for _ in range(CLIENTS + TALKERS)]
-    await admin.execute(PEOPLE, [UUID(room) for room in rooms], people)
+    await admin.execute(PEOPLE, rooms, people)
     await admin.execute("ANALYZE")
-    clients = [
-        Client(person, {rooms[(place + n) % ROOMS]: 0 for n in range(ROOMS_OF_CLIENT)})
+    listeners = [
+        Listener(person, {rooms[(place + n) % ROOMS]: 0 for n in range(ROOMS_OF_CLIENT)})
         for place, person in enumerate(people[:CLIENTS])
     ]
 
     def everybody_is_back() -> bool:
-        return all(client.is_back for client in clients)
+        return all(listener.is_back for listener in listeners)
 
     environment = {
         "DATABASE_URL": database.app_url,
@@ -229,43 +225,35 @@ async def measure(how: str, database: ServiceDatabase, broker: str, keys: Gatewa
     }
     async with served(environment) as (leaving, first), served(environment) as (_, second):
         tally = Tally()
-        stage = Stage(keys, first, clients, tally)
-        staying = [asyncio.create_task(stage.stay(client)) for client in clients]
+        stage = Stage(keys, first, listeners, tally, dict.fromkeys(rooms, 0))
+        living = [asyncio.create_task(stage.live(listener)) for listener in listeners]
         await eventually(everybody_is_back, timeout_seconds=SECONDS_MAX)
-        talking = asyncio.create_task(talk(keys, second, people[CLIENTS:], rooms))
-        try:
-            before = await admin.fetchval(TRANSACTIONS)
-            await asyncio.sleep(2 * QUIET_SECONDS)
-            usual = await admin.fetchval(TRANSACTIONS) - before
-            for client in clients:
-                client.is_back = False
-                client.ticket = keys.socket_ticket(client.user_id)
-            tally.waits.clear()
-            tally.replayed = 0
-            stage.address = second
-            before, cut_at = await admin.fetchval(TRANSACTIONS), time.monotonic()
-            if how == "drained":
-                leaving.terminate()
-            else:
-                end(leaving)
-            await eventually(everybody_is_back, timeout_seconds=SECONDS_MAX)
-            back_seconds = time.monotonic() - cut_at
-            await asyncio.sleep(max(QUIET_SECONDS, 2 * QUIET_SECONDS - back_seconds))
-            spent = await admin.fetchval(TRANSACTIONS) - before
-            seconds = max(back_seconds + QUIET_SECONDS, 2 * QUIET_SECONDS)
-        finally:
-            talking.cancel()
-            await asyncio.gather(talking, return_exceptions=True)
-        heads = {
-            str(row["id"]): row["last_seq"]
-            for row in await admin.fetch("SELECT id, last_seq FROM chat.room")
-        }
+        stage.address = second
+        living.append(asyncio.create_task(stage.talk(people[CLIENTS:])))
+        before = await admin.fetchval(TRANSACTIONS)
+        await asyncio.sleep(2 * QUIET_SECONDS)
+        usual = await admin.fetchval(TRANSACTIONS) - before
+        for listener in listeners:
+            listener.is_back, listener.missed = False, {}
+            listener.ticket = keys.socket_ticket(listener.user_id)
+        tally.waits.clear()
+        tally.replayed = 0
+        before, stage.cut_at = await admin.fetchval(TRANSACTIONS), time.monotonic()
+        if how == "drained":
+            leaving.terminate()
+        else:
+            end(leaving)
+        await eventually(everybody_is_back, timeout_seconds=SECONDS_MAX)
+        back_seconds = max(tally.waits)
+        await asyncio.sleep(max(QUIET_SECONDS, 2 * QUIET_SECONDS - back_seconds))
+        spent = await admin.fetchval(TRANSACTIONS) - before
+        seconds = max(back_seconds + QUIET_SECONDS, 2 * QUIET_SECONDS)
+        await cancelled(living.pop())
+        heads = {row["id"]: row["last_seq"] for row in await admin.fetch(HEADS)}
         with contextlib.suppress(AssertionError):
-            await eventually(lambda: stage.heads() == heads, timeout_seconds=5)
-        behind = sum(heads[room] - seq for client in clients for room, seq in client.seqs.items())
-        for task in staying:
-            task.cancel()
-        await asyncio.gather(*staying, return_exceptions=True)
+            await eventually(lambda: missing(listeners, heads) == 0)
+        behind = missing(listeners, heads)
+        await cancelled(*living)
     await admin.close()
     return Outcome(
         how=how,
@@ -282,22 +270,14 @@ async def measure(how: str, database: ServiceDatabase, broker: str, keys: Gatewa
     )
 
 
-async def talk(keys: GatewayKeys, address: str, people: list[UUID], rooms: list[str]) -> None:
-    """People who take turns, each in the next room, at a steady pace."""
-    async with contextlib.AsyncExitStack() as stack:
-        sockets: list[ClientConnection] = []
-        for person in people:
-            socket = await stack.enter_async_context(opened(address))
-            ticket = keys.socket_ticket(person)
-            await socket.send(json.dumps({"id": 1, "op": "hello", "d": {"ticket": ticket}}))
-            sockets.append(socket)
-        due = time.monotonic()
-        for number in range(int(MESSAGES_PER_SECOND * 4 * SECONDS_MAX)):
-            d = {"cid": str(uuid7()), "text": f"message {number}, about as long as usual"}
-            command = {"id": 2 + number, "op": "msg.send", "room": rooms[number % ROOMS], "d": d}
-            await sockets[number % len(sockets)].send(json.dumps(command))
-            due += 1 / MESSAGES_PER_SECOND
-            await asyncio.sleep(max(0, due - time.monotonic()))
+def missing(listeners: list[Listener], heads: Mapping[UUID, int]) -> int:
+    return sum(heads[room] - seq for each in listeners for room, seq in each.seqs.items())
+
+
+async def cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

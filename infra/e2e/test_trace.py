@@ -10,14 +10,15 @@ from chat_realtime.app import create_app as create_chat
 from chat_realtime.settings import Settings as ChatSettings
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from seda_client import Ticket
 from seda_demosites import resolver_override
 from seda_demosites.server import start as start_demosites
 from seda_messaging.provision import provision
 from seda_testkit.app import running as serving
-from seda_testkit.client import LiveSocket
 from seda_testkit.databases import ServiceDatabase
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
+from seda_testkit.watching import watching
 from track_unfurl.app import create_app as create_unfurl
 from track_unfurl.settings import Settings as UnfurlSettings
 
@@ -71,10 +72,14 @@ async def test_a_send_and_its_card_are_one_trace(
     room = made.json()["id"]
     url = f"ws://127.0.0.1:{chat.state.live.listener.port}/api/v1/realtime"
     ticket = keys.socket_ticket(author, session_id=session)
-    async with LiveSocket.open(url, ticket=ticket) as socket:
-        await socket.subscribe(room)
-        await socket.send(room, f"http://tunes.example/track/5?at={time.time_ns()}")
-        await socket.wait_for(lambda frame: frame.type == "card.attached", timeout_seconds=10)
+
+    async def source() -> Ticket:
+        return Ticket(url, ticket=ticket)
+
+    async with watching(source) as live:
+        await live.follow(room)
+        await live.send(room, f"http://tunes.example/track/5?at={time.time_ns()}")
+        await live.wait_for(lambda told: told.kind == "card.attached")
 
     finished = spans.get_finished_spans()
     (sent,) = (span for span in finished if span.name == "socket msg.send")

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from seda_testkit.client import Api, Frame, LiveSocket
+from seda_client import Lost
+from seda_testkit.client import Api
 from seda_testkit.eventually import eventually
+from seda_testkit.watching import Told, Watcher
 
 from seda_devrunner.demosites import DemoPages, page_url, track_url
 from seda_devrunner.people import DEMO_PASSWORD
@@ -27,12 +29,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Two people, their sockets and the room they share."""
+    """Two people, what each of them is told, and the room they share."""
 
     first: Api
     second: Api
-    first_socket: LiveSocket
-    second_socket: LiveSocket
+    first_live: Watcher
+    second_live: Watcher
     room: str
 
 
@@ -69,11 +71,11 @@ async def play(gateway_url: str, demosites_url: str, *, say: Say) -> None:
         room = (await first.post("/chat/rooms", {"name": f"Harbour {run}"}))["id"]
         await second.post(f"/chat/rooms/{room}/join")
         since = time.perf_counter()
-        async with first.socket() as first_socket, second.socket() as second_socket:
-            await first_socket.subscribe(room)
-            await second_socket.subscribe(room)
+        async with first.watching() as first_live, second.watching() as second_live:
+            await first_live.follow(room)
+            await second_live.follow(room)
             clock.measured("both sockets greeted and listening", since)
-            stage = Stage(first, second, first_socket, second_socket, room)
+            stage = Stage(first, second, first_live, second_live, room)
             message_id = await _send_with_link(stage, clock, run)
             await _see_card(stage, clock, message_id)
             await _react_and_rank(stage, clock, message_id)
@@ -94,10 +96,10 @@ async def _send_with_link(stage: Stage, clock: Clock, run: str) -> str:
     since = time.perf_counter()
     # The address is new to everybody, so nothing is answered from a cache.
     text = f"Listen to this: {track_url(8)}?from={run}"
-    sent = await stage.first_socket.send(stage.room, text)
+    sent = await stage.first_live.send(stage.room, text)
     clock.measured("Mira's message was acknowledged: it is in PostgreSQL", since)
-    heard = await stage.second_socket.wait_for(_event("message.created", id=sent["msg"]))
-    took = clock.measured("Jonas saw it", since, heard.received_at)
+    heard = await stage.second_live.wait_for(_event("message.created", id=sent["msg"]))
+    took = clock.measured("Jonas saw it", since, heard.at)
     if took > LIVE_MS_GOAL:
         clock.noted(f"that is more than the goal of {LIVE_MS_GOAL:.0f} ms")
     return str(sent["msg"])
@@ -106,12 +108,12 @@ async def _send_with_link(stage: Stage, clock: Clock, run: str) -> str:
 async def _see_card(stage: Stage, clock: Clock, message_id: str) -> None:
     clock.chapter("The link becomes a card")
     since = time.perf_counter()
-    for name, socket in (("Mira", stage.first_socket), ("Jonas", stage.second_socket)):
-        frame = await socket.wait_for(
+    for name, live in (("Mira", stage.first_live), ("Jonas", stage.second_live)):
+        told = await live.wait_for(
             _event("card.attached", message_id=message_id), timeout_seconds=STEP_SECONDS_MAX
         )
-        clock.measured(f"{name} has the card", since, max(since, frame.received_at))
-        title = frame.data["card"].get("title")
+        clock.measured(f"{name} has the card", since, max(since, told.at))
+        title = told.data["card"].get("title")
         assert title == "Glass Orchard", f"the card says {title!r}"
     clock.noted(f"it says: {title}")
 
@@ -119,11 +121,10 @@ async def _see_card(stage: Stage, clock: Clock, message_id: str) -> None:
 async def _react_and_rank(stage: Stage, clock: Clock, message_id: str) -> None:
     clock.chapter("A reaction counts, and the track is ranked")
     since = time.perf_counter()
-    await stage.second_socket.command(
-        "react.add", {"message_id": message_id, "emoji": FIRE}, room=stage.room
-    )
-    seen = await stage.first_socket.wait_for(_event("reaction.changed", message_id=message_id))
-    clock.measured("Mira saw Jonas's reaction", since, seen.received_at)
+    reaction = {"message_id": message_id, "emoji": FIRE}
+    await stage.second_live.client.command("react.add", UUID(stage.room), reaction)
+    seen = await stage.first_live.wait_for(_event("reaction.changed", message_id=message_id))
+    clock.measured("Mira saw Jonas's reaction", since, seen.at)
     assert seen.data["count"] == 1
 
     async def ranked() -> Any:
@@ -143,10 +144,10 @@ async def _prove_artist(stage: Stage, clock: Clock, pages: DemoPages) -> None:
     await pages.write_about(SLUG, f"Songs of the sea. {claim['code']}")
     since = time.perf_counter()
     await stage.first.post(f"/verification/requests/{claim['id']}/check")
-    badge = await stage.second_socket.wait_for(
-        lambda frame: _shows_badge(frame, stage.first.user_id), timeout_seconds=STEP_SECONDS_MAX
+    badge = await stage.second_live.wait_for(
+        lambda told: _shows_badge(told, stage.first.user_id), timeout_seconds=STEP_SECONDS_MAX
     )
-    clock.measured("the page was crawled and Jonas sees the badge", since, badge.received_at)
+    clock.measured("the page was crawled and Jonas sees the badge", since, badge.at)
     status = (await stage.first.get(f"/verification/requests/{claim['id']}"))["status"]
     assert status == "approved", f"the request is {status}"
 
@@ -158,10 +159,10 @@ async def _ban(stage: Stage, clock: Clock) -> None:
         f"/chat/rooms/{stage.room}/moderation",
         {"kind": "ban", "user_id": stage.second.user_id, "reason": "demonstration"},
     )
-    cut = await stage.second_socket.wait_for(
-        lambda frame: frame.op == "unsub" and frame.room == stage.room
+    cut = await stage.second_live.wait_for(
+        lambda told: isinstance(told.happening, Lost) and str(told.happening.room) == stage.room
     )
-    clock.measured("Jonas's socket lost the room", since, cut.received_at)
+    clock.measured("Jonas's socket lost the room", since, cut.at)
     actions = (await stage.first.get(f"/chat/rooms/{stage.room}/moderation"))["items"]
     written = actions[0]
     assert written["kind"] == "ban"
@@ -169,15 +170,15 @@ async def _ban(stage: Stage, clock: Clock) -> None:
     clock.noted(f"the log says who, whom and why: {written['kind']}, {written['reason']!r}")
 
 
-def _event(event_type: str, **fields: str) -> Callable[[Frame], bool]:
-    def matches(frame: Frame) -> bool:
-        is_event = frame.op == "ev" and frame.type == event_type
-        return is_event and all(frame.data.get(name) == value for name, value in fields.items())
+def _event(kind: str, **fields: str) -> Callable[[Told], bool]:
+    def matches(told: Told) -> bool:
+        is_of_kind = (told.op, told.kind) == ("ev", kind)
+        return is_of_kind and all(told.data.get(name) == value for name, value in fields.items())
 
     return matches
 
 
-def _shows_badge(frame: Frame, user_id: str) -> bool:
-    artist = frame.data.get("artist") or {}
-    is_card = frame.op == "st" and frame.type == "author" and frame.data.get("user_id") == user_id
+def _shows_badge(told: Told, user_id: str) -> bool:
+    artist = told.data.get("artist") or {}
+    is_card = (told.op, told.kind) == ("st", "author") and told.data.get("user_id") == user_id
     return is_card and artist.get("verified") is True

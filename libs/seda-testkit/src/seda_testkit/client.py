@@ -1,22 +1,24 @@
-"""A small client of the public API and of the socket, as any program outside would write it.
+"""A small client of the public API, as any program outside would write it, and a bare socket.
 
 Answers are the JSON the API gives. What a client must understand to work (tokens, tickets, replies,
-frames) is typed; the rest is left as it came.
+frames) is typed; the rest is left as it came. `watching` has the socket as people use it.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import httpx
+from seda_client import Ticket
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
+
+from seda_testkit.watching import Watcher, watching
 
 PREFIX = "/api/v1"
 SUBPROTOCOL = Subprotocol("seda.v1.json")
@@ -48,12 +50,6 @@ class Tokens:
     user_id: str
     access_token: str
     refresh_token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    url: str
-    ticket: str
 
 
 class Api:
@@ -113,11 +109,15 @@ class Api:
 
     async def ticket(self) -> Ticket:
         answer = await self.post("/realtime/connect")
-        return Ticket(url=answer["url"], ticket=answer["ticket"])
+        return Ticket(answer["url"], ticket=answer["ticket"])
+
+    def watching(self) -> AbstractAsyncContextManager[Watcher]:
+        """The socket of this user as long as the block lasts, whatever breaks in between."""
+        return watching(self.ticket)
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator["LiveSocket"]:
-        """A socket of this user, past its greeting."""
+        """A bare socket of this user, past its greeting."""
         ticket = await self.ticket()
         async with LiveSocket.open(ticket.url, ticket=ticket.ticket) as socket:
             yield socket
@@ -125,30 +125,23 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the server sent by itself, and when it arrived on this process's own clock."""
+    """What the server sent by itself."""
 
     content: Json
-    received_at: float
 
     @property
     def op(self) -> str:
         return str(self.content.get("op", ""))
 
     @property
-    def type(self) -> str:
-        return str(self.content.get("t", ""))
-
-    @property
     def room(self) -> str:
         return str(self.content.get("room", ""))
 
-    @property
-    def data(self) -> Json:
-        return dict(self.content.get("d") or {})
-
 
 class LiveSocket:
-    """One `seda.rt.v1` socket. Frames are kept, so none is missed between two waits."""
+    """One `seda.rt.v1` connection that says what it is told to and ends when it ends, for tests of
+    the protocol. Frames are kept, so none is missed between two waits.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -212,10 +205,6 @@ class LiveSocket:
         await self.command("room.sub", room=room)
         await self.wait_for(lambda frame: frame.op == "live" and frame.room == room)
 
-    async def send(self, room: str, text: str) -> Json:
-        """The reply means that the message is committed."""
-        return await self.command("msg.send", {"cid": str(uuid4()), "text": text}, room=room)
-
     async def wait_for(
         self, wanted: Callable[[Frame], bool], *, timeout_seconds: float = FRAME_SECONDS_MAX
     ) -> Frame:
@@ -243,10 +232,9 @@ class LiveSocket:
     async def _read(self) -> None:
         try:
             async for message in self._connection:
-                received_at = time.perf_counter()
                 content = json.loads(message)
                 for item in content if isinstance(content, list) else [content]:
-                    self._take(Frame(item, received_at))
+                    self._take(Frame(item))
                 async with self._arrived:
                     self._arrived.notify_all()
         except ConnectionClosed:
