@@ -13,6 +13,7 @@ import msgspec
 from seda_contracts import realtime
 from seda_db import Database
 from seda_identity import Principal
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.attention import operations as attention
 from chat_realtime.limits.gate import Gate
@@ -71,65 +72,60 @@ class Desk:
 async def perform(desk: Desk, principal: Principal, command: Command) -> dict[str, Any]:
     """The `ok` of a command. Raises what the operation raises."""
     assert command.room is not None
-    room_id: UUID = command.room
-    recording = desk.recording
+    if isinstance(command.body, realtime.SendMessage):
+        return await _send(desk.posting, principal, command.room, command.body)
+    async with desk.db.begin() as tx:
+        return await _change(tx, desk.recording, principal, command.room, command)
+
+
+async def _send(
+    posting: Posting, principal: Principal, room_id: UUID, wanted: realtime.SendMessage
+) -> dict[str, Any]:
+    draft = Draft(
+        principal=principal,
+        room_id=room_id,
+        cid=wanted.cid,
+        text=wanted.text,
+        parent_id=wanted.parent_id,
+    )
+    with measured_send():
+        sent = await posting.send(draft)
+    return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
+
+
+async def _change(
+    tx: AsyncSession, recording: Recording, principal: Principal, room_id: UUID, command: Command
+) -> dict[str, Any]:
+    where = (tx, recording, principal, room_id)
+    seq: int | None
     match command.body:
-        case realtime.SendMessage(cid, text, parent_id):
-            with measured_send():
-                draft = Draft(
-                    principal=principal, room_id=room_id, cid=cid, text=text, parent_id=parent_id
-                )
-                sent = await desk.posting.send(draft)
-            return {"msg": sent.message_id, "seq": sent.seq, "dup": sent.dup}
         case realtime.EditMessage(message_id, text):
-            async with desk.db.begin() as tx:
-                seq: int | None = await messages.edit_message(
-                    tx, recording, principal, room_id, message_id, text=text
-                )
+            seq = await messages.edit_message(*where, message_id, text=text)
         case realtime.DeleteMessage(message_id):
-            async with desk.db.begin() as tx:
-                seq = await messages.delete_message(tx, recording, principal, room_id, message_id)
+            seq = await messages.delete_message(*where, message_id)
         case realtime.React(message_id, emoji):
-            async with desk.db.begin() as tx:
-                seq = await messages.react(
-                    tx, recording, principal, room_id, message_id, emoji=emoji
-                )
+            seq = await messages.react(*where, message_id, emoji=emoji)
         case realtime.Unreact(message_id, emoji):
-            async with desk.db.begin() as tx:
-                seq = await messages.unreact(
-                    tx, recording, principal, room_id, message_id, emoji=emoji
-                )
+            seq = await messages.unreact(*where, message_id, emoji=emoji)
         case realtime.Moderate() as wanted:
             act = Act(kind=MODERATION_KINDS[command.op], **msgspec.structs.asdict(wanted))
-            async with desk.db.begin() as tx:
-                action = await moderation.act(tx, recording, principal, room_id, act)
+            action = await moderation.act(*where, act)
             return {"action": action.id}
         case realtime.BulkDelete() as wanted_gone:
             bulk = msgspec.convert(wanted_gone, Bulk, from_attributes=True)
-            async with desk.db.begin() as tx:
-                deleted = await moderation.delete_many(tx, recording, principal, room_id, bulk)
+            deleted = await moderation.delete_many(*where, bulk)
             return {"deleted": deleted.message_ids, "more": deleted.more}
         case realtime.Report(message_id, category, comment):
-            async with desk.db.begin() as tx:
-                report_id = await reports.report_message(
-                    tx,
-                    recording,
-                    principal,
-                    room_id,
-                    message_id,
-                    category=category,
-                    comment=comment,
-                )
+            report_id = await reports.report_message(
+                *where, message_id, category=category, comment=comment
+            )
             return {"report": report_id}
         case realtime.Pin(message_id):
-            async with desk.db.begin() as tx:
-                seq = await pins.pin(tx, recording, principal, room_id, message_id)
+            seq = await pins.pin(*where, message_id)
         case realtime.Unpin(message_id):
-            async with desk.db.begin() as tx:
-                seq = await pins.unpin(tx, recording, principal, room_id, message_id)
-        case realtime.MarkRead(seq):
-            async with desk.db.begin() as tx:
-                seq = await attention.mark_read(tx, recording, principal, room_id, seq)
+            seq = await pins.unpin(*where, message_id)
+        case realtime.MarkRead(up_to):
+            seq = await attention.mark_read(*where, up_to)
         case _:
             raise AssertionError(f"{command.op} is no change")
     return {"seq": seq}
