@@ -16,8 +16,8 @@ for folder in services/*; do
         --output-file "$folder/requirements.lock"
 done
 
-# What stands beside the product, in its versions where both use a package: the benchmark's peer,
-# and the Node.js that checks contracts (its own packages: infra/node/README.md).
+# What stands beside the product, in its versions where both use a package: the benchmark's peer
+# and its plots, and the Node.js that checks contracts (its own packages: infra/node/README.md).
 for folder in infra/bench/peers infra/node; do
     "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
         --no-annotate --constraint requirements.lock \

@@ -14,8 +14,8 @@ from event_work import Places
 from seda_devrunner.checkout import ROOT
 
 FOLDER = Path(__file__).parent
-FASTSTREAM = ROOT / ".tools" / "faststream"
-"""Installed by `make bench`: FastStream and what it needs, in no lock of the product."""
+BESIDE = ROOT / ".tools" / "bench"
+"""Installed by `make bench`: FastStream, matplotlib, what they need; in no lock of the product."""
 PROGRAMS = {
     "seda": FOLDER / "event_program.py",
     "faststream": FOLDER / "peers" / "faststream_program.py",
@@ -57,7 +57,7 @@ async def running(system: str, part: str, places: Places) -> AsyncIterator[Progr
         part,
         msgspec.json.encode(places).decode(),
         stdout=PIPE,
-        env=os.environ | {"PYTHONPATH": f"{FOLDER}{os.pathsep}{FASTSTREAM}"},
+        env=os.environ | {"PYTHONPATH": f"{FOLDER}{os.pathsep}{BESIDE}"},
     )
     program = Program(process)
     listening = asyncio.create_task(program.listen())

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Install what the product is measured beside into .tools, where no part of it looks: FastStream, the
-# Node.js service that sends, and the socket servers. Without Node.js the rows of the last two are
-# left out, and said to be.
+# Node.js service that sends, and the socket servers; and matplotlib, which draws the report. Without
+# Node.js the rows of the two in the middle are left out, and said to be.
 set -eu
 cd "$(dirname "$0")/../../.."
 
 here=infra/bench/peers
 uv=uv
 command -v uv >/dev/null 2>&1 || uv=.tools/bin/uv
-target=.tools/faststream
+target=.tools/bench
 if ! cmp -s "$here/requirements.lock" "$target/requirements.lock"; then
     rm -rf "$target"
     "$uv" pip install --quiet --python .venv/bin/python --target "$target" \
