@@ -292,13 +292,13 @@ async def test_a_batch_that_waits_for_a_client_id_holds_none_with_a_higher_one(
     ann = somebody()
     room, other = await sending.room(ann), await sending.room(ann)
     low, high = "a", "b"
-    async with sending.db.begin() as tx:
+    async with sending.db.begin_driver() as tx:
         await send_messages(tx, sending.recording, [draft(ann, other, cid=low)])
         sends = asyncio.create_task(
             sending.all([draft(ann, room, cid=high), draft(ann, room, cid=low), draft(ann, room)])
         )
         await eventually(sending.is_under_way)
-        await tx.execute(sql(SOONER_THAN_A_DEADLOCK))
+        await tx.scalar(SOONER_THAN_A_DEADLOCK)
         await send_messages(tx, sending.recording, [draft(ann, other, cid=high)])
     outcomes = await sends
     assert [type(outcome) for outcome in outcomes] == [CidConflict, CidConflict, Sent]
