@@ -21,7 +21,7 @@ from chat_realtime.attention.domain import find_mentions
 from chat_realtime.attention.operations import tell_attention
 from chat_realtime.cards.domain import FoundLink, ShownCard, find_links
 from chat_realtime.cards.operations import questions, shared_links
-from chat_realtime.log.domain import encode_created
+from chat_realtime.log.domain import encode_created, signals_of
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import send_store
 from chat_realtime.messages.domain import (
@@ -307,10 +307,11 @@ async def _keep(
 ) -> None:
     writing = Writing(now=facts.now)
     events: list[tuple[Context, Contract]] = []
+    frames: dict[UUID, list[bytes]] = {}
     for message in accepted:
         data = _encoder.encode(_created(message, facts.cards))
         _write(writing, message, data, facts.cards)
-        _signal(tx, recording, message, data, facts)
+        frames.setdefault(message.sent.room_id, []).append(_frame(message, data, facts))
         told = (*questions(message.draft.links, facts.cards), _sent(message))
         events += [(message.draft.context, contract) for contract in told]
     writing.events = events_to_write(recording.outbox, events)
@@ -318,6 +319,11 @@ async def _keep(
     if written.kept != len(accepted):
         raise CidConflict
     offer_written(tx, recording.outbox, writing.events, written.event_row_ids)
+    for room_id, lines in frames.items():
+        for signal in signals_of(lines):
+            recording.signals.stage(tx, room_subject(room_id), signal)
+    for mention in writing.mentions:
+        tell_attention(tx, recording, mention.user_id, mention.room_id)
 
 
 def _write(
@@ -359,12 +365,10 @@ def _write(
         writing.paced.append(SenderToPace(room_id=sent.room_id, user_id=draft.author_id))
 
 
-def _signal(
-    tx: DriverTransaction, recording: Recording, message: Accepted, data: bytes, facts: Facts
-) -> None:
-    """To everybody who listens, and to whom it names."""
+def _frame(message: Accepted, data: bytes, facts: Facts) -> bytes:
+    """What everybody who listens is told."""
     sent = message.sent
-    frame = encode_created(
+    return encode_created(
         room_id=sent.room_id,
         epoch=message.room.epoch,
         seq=sent.seq,
@@ -373,9 +377,6 @@ def _signal(
         data=data,
         author=facts.author_cards[message.draft.author_id],
     )
-    recording.signals.stage(tx, room_subject(sent.room_id), frame)
-    for user_id in message.mentions:
-        tell_attention(tx, recording, user_id, sent.room_id)
 
 
 def _created(message: Accepted, cards: Mapping[UUID, ShownCard]) -> Created:
