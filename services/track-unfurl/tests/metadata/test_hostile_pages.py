@@ -40,9 +40,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_page_is_read_within_the_bound(name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     read_page(HOSTILE[name].decode("latin-1"), "text/html", "generic")
-    assert time.perf_counter() - started < SECONDS_MAX
+    assert time.process_time() - started < SECONDS_MAX
 
 
 @pytest.mark.parametrize(
