@@ -1,7 +1,7 @@
 """A day of the outbox is there before it is needed and goes when its last row has been kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -32,15 +32,22 @@ DATABASE = "partitions"
 DAY = timedelta(days=1)
 
 
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[EmbeddedPostgres]:
+    """The roles of a service get new passwords here, and other tests know the old ones."""
+    with EmbeddedPostgres() as server:
+        yield server
+
+
 @pytest.fixture
-async def urls(postgres: EmbeddedPostgres) -> AsyncIterator[tuple[str, str]]:
+async def urls(own_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[str, str]]:
     """Owner's and application's login to a schema with the tables of the first migration."""
     passwords = new_passwords([SCHEMA])
-    await provision(postgres.admin_url, [SCHEMA], passwords, database=DATABASE)
-    found = role_urls(postgres.admin_url, SCHEMA, passwords, database=DATABASE)
+    await provision(own_postgres.admin_url, [SCHEMA], passwords, database=DATABASE)
+    found = role_urls(own_postgres.admin_url, SCHEMA, passwords, database=DATABASE)
     await migrate(found.owner_url, create_messaging_tables)
     yield found.owner_url, found.app_url
-    admin = await asyncpg.connect(postgres.admin_url)
+    admin = await asyncpg.connect(own_postgres.admin_url)
     await admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
     await admin.close()
 
@@ -163,9 +170,7 @@ async def test_the_application_role_rolls_by_the_function_and_by_nothing_else(
     await role.close()
 
 
-async def test_nobody_else_may_roll(
-    app: Database, postgres: EmbeddedPostgres, owner: asyncpg.Connection
-) -> None:
+async def test_nobody_else_may_roll(app: Database, owner: asyncpg.Connection) -> None:
     del app
     granted = "SELECT proacl::text FROM pg_proc WHERE proname = 'roll_outbox'"
     assert await owner.fetchval(granted) == "{chat_owner=X/chat_owner,chat_app=X/chat_owner}"
