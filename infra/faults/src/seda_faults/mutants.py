@@ -137,10 +137,11 @@ def no_reconnect_handling() -> None:
 def no_sequence_lock() -> None:
     """A room's number is taken in a transaction of its own, before the change it numbers."""
     rooms = import_module("chat_realtime.rooms.operations")
+    sends = import_module("chat_realtime.messages.send_store")
     cards = import_module("chat_realtime.cards.store")
     log: Any = import_module("chat_realtime.log.store")
     _replace(rooms, "lock_standing", lambda _: rooms.standing_of)
-    _replace(rooms.store, "lock_rooms", lambda _: _lock_nothing)
+    _replace(sends, "lock_rooms", lambda _: _lock_nothing)
     _replace(cards, "lock_rooms_with_link", lambda _: _rooms_with_link)
     locked = log._APPEND
     taken, found = re.subn(
