@@ -36,7 +36,7 @@ class Running:
         return pids[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     state = StateFolder(tmp_path_factory.mktemp("state"))
     state.make()
