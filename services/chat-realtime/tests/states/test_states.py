@@ -120,9 +120,9 @@ class StateMachine(RuleBasedStateMachine):
     def a_device_hopes_to_be_let_in_again(self, device: int) -> None:
         self.run(self.world.devices[device].follow_again())
 
-    @rule()
-    def what_everybody_knows_is_true(self) -> None:
-        self.run(self.world.check())
+    @rule(device=devices, room=rooms)
+    def what_a_device_knows_is_true(self, device: int, room: int) -> None:
+        self.run(self.world.check_device(self.world.devices[device], self.world.rooms[room]))
 
     def teardown(self) -> None:
         try:
