@@ -1,5 +1,6 @@
 """Several people, two rooms, and devices that come and go: what the tests of states play with."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ Knock = Callable[["Chat"], AbstractAsyncContextManager["Socket"]]
 Request = tuple[str, str, Any]
 REFUSALS = {401, 403, 404, 409, 423, 429}
 PAGE_MESSAGES = 3
+MESSAGES_BEFORE = 5
+"""More than a page, so that there is something older."""
 EMOJI = ("🔥", "🎧", "💜")
 
 
@@ -65,6 +68,9 @@ class World:
             await owner.ok("PATCH", path, json={"role": "moderator"})
             self.rooms.append(room)
             self.said[room] = []
+            for n in range(MESSAGES_BEFORE):
+                who, last = n % len(self.people), len(self.rooms) - 1
+                await self.act(Act(kind="send", actor=who, target=0, room=last, n=n))
 
     async def close(self) -> None:
         for device in self.devices:
@@ -117,7 +123,7 @@ class World:
             {"name": f"room {n}"},
             {"description": f"about {n}"},
             {"slow_mode_seconds": n % 3},
-            {"locked": n % 8 > 5},
+            {"locked": n == 7},
         )
         acts_on_people = {
             kind: ("POST", "/moderation", {"kind": kind, **moderation})
@@ -133,7 +139,7 @@ class World:
             "role": ("PATCH", member, {"role": ("member", "moderator")[n % 2]}),
             "own": ("PATCH", member, {"role": "owner"}),
             "set": ("PATCH", "", settings[n % 4]),
-            "archive": ("PATCH", "", {"archived": n % 4 == 0}),
+            "archive": ("PATCH", "", {"archived": n == 0}),
             "read": ("PUT", "/read", {"seq": n}),
         }
 
@@ -246,7 +252,6 @@ class Device:
     states: dict[UUID, RoomState] = field(default_factory=dict)
     deaf: int = 0
     """Events that get lost on the way to this device."""
-    _late: dict[UUID, Any] = field(default_factory=dict)
     _open: AsyncExitStack | None = None
     _socket: "Socket | None" = None
     _taken: int = 0
@@ -305,28 +310,39 @@ class Device:
             return
         state.load_pins(pins)
         state.load_history(newest)
-        self._late.pop(room, None)
         self.states[room] = state
         if room in self.core.rooms:
             await self._do(self.core.resume_from(room, state.cursor))
         else:
             await self._do(self.core.follow(room, state.cursor))
 
-    async def ask_for_older(self, room: UUID) -> None:
-        """A page that is on its way until `take_older`."""
+    async def read_on(self, room: UUID, meanwhile: Sequence[Act]) -> None:
+        """The next older page, which arrives when others have gone on and this device heard it."""
+        await self.connect()
+        if room not in self.states:
+            await self.read(room)
         state = self.states.get(room)
         if state is None or not (history := state.history()):
             return
         oldest = min(item["seq"] for item in history)
         path = f"/chat/rooms/{room}/messages?limit={PAGE_MESSAGES}&before_seq={oldest}"
         answer = await self.person.ask("GET", path)
-        if answer.is_success:
-            self._late[room] = answer.json()
+        for act in meanwhile:
+            await self.act_and_hear(act)
+        if answer.is_success and self.states[room] is state:
+            state.load_history(answer.json())
 
-    def take_older(self, room: UUID) -> None:
-        page = self._late.pop(room, None)
-        if page is not None:
-            self.states[room].load_history(page)
+    async def act_and_hear(self, act: Act) -> None:
+        """Gives the event the time to arrive, if it does."""
+        await self.world.act(act)
+        room = self.world.rooms[act.room]
+        head = await self.world.head(room)
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: self._stands_at(room, head), timeout_seconds=0.2)
+
+    async def _stands_at(self, room: UUID, head: int) -> bool:
+        await self.listen()
+        return self.states[room].cursor.seq >= head
 
     async def follow_again(self) -> None:
         """Whatever it follows no more, as somebody does who hopes to be let in again."""
