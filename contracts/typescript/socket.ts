@@ -533,6 +533,8 @@ export interface Controls {
 
 export const SUBPROTOCOL = "seda.v1.json";
 
+export const VERSION = 1;
+
 /** Every type of event that this release knows. */
 export const EVENT_TYPES = {
   "room.created": true,
