@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.attention.domain import find_mentions
 from chat_realtime.attention.operations import tell_attention
+from chat_realtime.cards import store as cards_store
 from chat_realtime.cards.domain import FoundLink, ShownCard, find_links
 from chat_realtime.cards.operations import questions, shared_links
 from chat_realtime.log.domain import encode_created
@@ -203,6 +204,8 @@ async def send_messages(
 
 async def _look(tx: AsyncSession, drafts: Sequence[Draft], *, now: datetime) -> Facts:
     """Lock the rooms, then look: a mute or ban that came first is seen, a later one waits."""
+    link_ids = {link.link_id for draft in drafts for link in draft.links}
+    await cards_store.hold_cards(tx, link_ids)
     await rooms_store.lock_rooms(tx, {draft.room_id for draft in drafts})
     asked = [
         Asked(
@@ -213,7 +216,6 @@ async def _look(tx: AsyncSession, drafts: Sequence[Draft], *, now: datetime) -> 
         )
         for draft in drafts
     ]
-    link_ids = {link.link_id for draft in drafts for link in draft.links}
     handles = {handle for draft in drafts for handle in draft.handles}
     looked = await send_store.look(tx, asked, link_ids=link_ids, handles=handles, now=now)
     return Facts(looked, drafts, now=now)
