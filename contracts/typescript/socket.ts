@@ -18,6 +18,7 @@ export interface Author {
   readonly display_name?: string | null;
   readonly avatar_url?: string | null;
   readonly artist?: Badge | null;
+  readonly is_bot?: boolean;
 }
 
 export interface Badge {
