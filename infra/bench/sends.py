@@ -49,6 +49,8 @@ SENDERS = (1, 32, 256)
 ROOMS = (1, 100)
 CONNECTIONS = 32
 """For the transactions of their own; more would only wait for each other."""
+PACE_PER_SECOND = 4
+"""What each of the most senders says in the paced rounds: 256 people who never pause for breath."""
 ALONE, TOGETHER, NODE = "one by one", "batcher", "node pg"
 Send = Callable[[Draft], Awaitable[Sent]]
 
@@ -83,7 +85,7 @@ class Ground:
 
     async def send_alone(self, draft: Draft) -> Sent:
         """A transaction of its own, as it was before the batcher."""
-        async with self.db.begin() as tx:
+        async with self.db.begin_driver() as tx:
             (sent,) = await send_messages(tx, self.recording, [draft])
         assert isinstance(sent, Sent)
         return sent
@@ -110,6 +112,7 @@ class Measured(NamedTuple):
 async def main(arguments: list[str]) -> None:
     began = time.monotonic()
     figures: dict[str, Figure] = {}
+    paced: dict[str, Figure] = {}
 
     def add(name: str, variant: str, value: float) -> None:
         figures.setdefault(name, Figure(name)).add(variant, value)
@@ -129,16 +132,32 @@ async def main(arguments: list[str]) -> None:
                         add(f"CPU ms each, {where}", variant, 1000 * measured.cpu)
                         spent = 1000 * measured.postgres_cpu
                         add(f"PostgreSQL CPU ms each, {where}", variant, spent)
+            measured = await measure(
+                here, TOGETHER, senders=max(SENDERS), rooms=1, pace_per_second=PACE_PER_SECOND
+            )
+            for tail in (50, 99):
+                name = (
+                    f"acknowledged p{tail} ms, {max(SENDERS)} at {PACE_PER_SECOND}/s each, 1 room"
+                )
+                took = 1000 * percentile(measured.times, tail / 100)
+                paced.setdefault(name, Figure(name)).add(TOGETHER, took)
     print(f"machine      {os.cpu_count()} x {platform.machine()}, PostgreSQL with fsync on")
     print(f"run          {ROUNDS} rounds, {time.monotonic() - began:.0f} s in all")
     show(list(figures.values()), floor=NODE)
+    show(list(paced.values()))
     if arguments[:1] == ["--json"]:
-        text = json.dumps([asdict(figure) for figure in figures.values()], indent=2) + "\n"
+        text = (
+            json.dumps([asdict(figure) for figure in (figures | paced).values()], indent=2) + "\n"
+        )
         await asyncio.to_thread(Path(arguments[1]).write_text, text)
 
 
-async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> Measured:
-    """Each sender waits for one acknowledgement before the next message."""
+async def measure(
+    here: Ground, variant: str, *, senders: int, rooms: int, pace_per_second: float | None = None
+) -> Measured:
+    """Each sender waits for one acknowledgement before the next message, and for its turn when
+    there is a pace.
+    """
     await here.clear()
     own = here.node.cpu_seconds if variant == NODE else time.process_time
     spent, spent_there = own(), cpu_seconds(here.postgres_pid, with_children=True)
@@ -151,7 +170,10 @@ async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> Me
         )
     else:
         send: Send = here.send_alone if variant == ALONE else here.batcher.send
-        sent, times = await keep_sending(send, here.people[:senders], here.rooms[:rooms])
+        pause = 1 / pace_per_second if pace_per_second else 0
+        sent, times = await keep_sending(
+            send, here.people[:senders], here.rooms[:rooms], pause_seconds=pause
+        )
     spent, spent_there = (
         own() - spent,
         cpu_seconds(here.postgres_pid, with_children=True) - spent_there,
@@ -161,15 +183,21 @@ async def measure(here: Ground, variant: str, *, senders: int, rooms: int) -> Me
 
 
 async def keep_sending(
-    send: Send, people: Sequence[Principal], rooms: Sequence[UUID]
+    send: Send, people: Sequence[Principal], rooms: Sequence[UUID], *, pause_seconds: float
 ) -> tuple[int, list[float]]:
+    """With a pause, a message is due a pause after the last one was due, and its time counts from
+    there: one that is held up by those before it counts as late.
+    """
     times: list[float] = []
     sent = 0
     numbers = count()
 
-    async def one(principal: Principal, from_: float, until: float) -> None:
+    async def one(principal: Principal, due: float, until: float) -> None:
         nonlocal sent
-        while (started := time.monotonic()) < until:
+        while (started := due if pause_seconds else time.monotonic()) < until:
+            if pause_seconds:
+                await asyncio.sleep(due - time.monotonic())
+                due += pause_seconds
             number = next(numbers)
             text = f"message {number}, about as long as people write them"
             draft = Draft(
@@ -185,8 +213,9 @@ async def keep_sending(
 
     from_ = time.monotonic() + WARM_UP_SECONDS
     async with asyncio.TaskGroup() as tasks:
-        for principal in people:
-            tasks.create_task(one(principal, from_, from_ + SECONDS))
+        for place, principal in enumerate(people):
+            due = time.monotonic() + pause_seconds * place / len(people)
+            tasks.create_task(one(principal, due, from_ + SECONDS))
     return sent, times
 
 

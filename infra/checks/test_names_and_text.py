@@ -26,6 +26,10 @@ REGISTRY_HOST = re.compile(
     re.IGNORECASE,
 )
 
+ATTACK = re.compile(r"def test_attack_(\d{3})(?:_(to|and)_(\d{3}))?_\w")
+ATTACKS_TESTED = frozenset({*range(51, 67), *range(96, 108)})
+"""Rights of people, sockets and events: every row of the list of threats is tried by name."""
+
 
 def empty_names(paths: Iterable[Path]) -> list[str]:
     return [str(path) for path in paths if path.suffix == ".py" and path.stem in EMPTY_NAMES]
@@ -52,6 +56,16 @@ def texts(root: Path, paths: Iterable[Path]) -> dict[Path, str]:
         for path, content in contents.items()
         if b"\0" not in content
     }
+
+
+def attacks_named(contents: Iterable[str]) -> set[int]:
+    found = set()
+    for first, word, last in (match for text in contents for match in ATTACK.findall(text)):
+        numbers = (
+            range(int(first), int(last) + 1) if word == "to" else (int(first), int(last or first))
+        )
+        found.update(numbers)
+    return found
 
 
 def test_no_module_has_a_name_that_says_nothing(paths) -> None:
@@ -82,6 +96,21 @@ def test_no_file_names_a_path_of_one_machine(root, paths) -> None:
 def test_no_file_names_a_package_registry(root, paths) -> None:
     """Where packages come from is a setting of the machine: mirrors must work without a diff."""
     assert lines_matching(REGISTRY_HOST, texts(root, paths)) == []
+
+
+def test_every_attack_on_rights_sockets_and_events_is_a_test_by_its_number(root, paths) -> None:
+    """Who reads the list of threats finds what is tried against each by searching its number."""
+    tests = [path for path in paths if path.name.startswith("test_") and path.suffix == ".py"]
+    assert ATTACKS_TESTED - attacks_named(texts(root, tests).values()) == set()
+
+
+def test_attacks_are_counted_one_by_one_and_as_ranges() -> None:
+    planted = [
+        "def test_attack_006_to_008_wrong_time()",
+        "def test_attack_096_and_098_x()",
+        "attack_5",
+    ]
+    assert attacks_named(planted) == {6, 7, 8, 96, 98}
 
 
 def test_a_machine_path_and_a_registry_would_be_seen() -> None:

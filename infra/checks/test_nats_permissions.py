@@ -302,7 +302,9 @@ def test_no_attempt_is_counted_twice(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("area", AREAS, ids=lambda area: str(area.__name__))
-async def test_who_may_say_and_hear_what(area: Callable[[], Iterator[Attempt]], people) -> None:
+async def test_attack_103_and_107_who_may_say_and_hear_what(
+    area: Callable[[], Iterator[Attempt]], people
+) -> None:
     wrong = [
         str(attempt)
         for attempt in area()
@@ -311,7 +313,7 @@ async def test_who_may_say_and_hear_what(area: Callable[[], Iterator[Attempt]], 
     assert wrong == []
 
 
-async def test_only_its_producers_publish_a_type(people) -> None:
+async def test_attack_102_only_its_producers_publish_a_type(people) -> None:
     """And what was refused is in no stream: counted, not believed."""
     looking = people[permissions.OPS].client.jetstream()
     streams = {entry.stream.name for entry in REGISTRY}

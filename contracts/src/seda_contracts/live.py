@@ -6,7 +6,9 @@ from seda_contracts.base import subject_key
 
 
 def room_subject(room_id: UUID) -> str:
-    """Final socket frames of one room, published after commit."""
+    """Final socket frames of one room, published after commit. A signal holds one or several of
+    them, each on a line of its own: what was committed together is told together.
+    """
     return f"seda.live.room.{subject_key(room_id)}"
 
 

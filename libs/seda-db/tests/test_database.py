@@ -1,11 +1,12 @@
 """A block commits whole or not at all, and a lost server has one name."""
 
 import asyncio
+import traceback
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from seda_db import Database, DatabaseUnavailable, table_base
+from seda_db import Database, DatabaseUnavailable, StatementFailed, after_commit, table_base
 from seda_testkit.postgres import EmbeddedPostgres
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -127,6 +128,110 @@ async def test_an_error_of_the_callers_own_is_not_taken_for_an_outage(database: 
     with pytest.raises(ConnectionError, match="broker"):
         async with database.begin():
             raise ConnectionError("the broker is away")
+
+
+async def test_the_drivers_own_transactions_commit_whole_or_not_at_all(database: Database) -> None:
+    kept, dropped = str(uuid4()), str(uuid4())
+    insert = "INSERT INTO note SELECT unnest($1::text[]) RETURNING body"
+    async with database.begin_driver() as tx:
+        assert await tx.scalar(insert, [kept, "other"]) == kept
+        assert await tx.scalar("SELECT 1 WHERE false") is None
+    with pytest.raises(RuntimeError, match="no"):
+        async with database.begin_driver() as tx:
+            await tx.scalar(insert, [dropped])
+            raise RuntimeError("no")
+    assert (await count(database, kept), await count(database, dropped)) == (1, 0)
+
+
+async def test_a_statement_of_the_driver_reaches_every_row_though_one_value_is_asked(
+    database: Database,
+) -> None:
+    bodies = [str(uuid4()), str(uuid4())]
+    for body in bodies:
+        await write(database, body)
+    async with database.begin_driver() as tx:
+        await tx.scalar("SELECT body FROM note WHERE body = ANY($1) FOR UPDATE", bodies)
+        free = text(
+            "SELECT count(*) FROM (SELECT FROM note WHERE body = ANY(:b) "
+            "FOR UPDATE SKIP LOCKED) AS free"
+        )
+        async with database.begin() as other:
+            assert await other.scalar(free, {"b": bodies}) == 0
+
+
+async def test_a_server_that_is_gone_is_unavailable_to_the_driver_too() -> None:
+    server = EmbeddedPostgres()
+    server.start()
+    database = Database(server.admin_url)
+    async with database.begin_driver() as tx:
+        assert await tx.scalar("SELECT 1") == 1
+    with pytest.raises(DatabaseUnavailable):
+        async with database.begin_driver() as tx:
+            server.stop()
+            await tx.scalar("SELECT 1")
+    with pytest.raises(DatabaseUnavailable):
+        async with database.begin_driver():
+            pass
+    await database.close()
+
+
+async def test_what_the_server_refuses_is_told_without_the_row(database: Database) -> None:
+    async with database.begin_driver() as tx:
+        await tx.scalar("CREATE UNIQUE INDEX one_of_each ON note (body)")
+        await tx.scalar("INSERT INTO note VALUES ('secret')")
+    try:
+        with pytest.raises(StatementFailed) as caught:
+            async with database.begin_driver() as tx:
+                await tx.scalar("INSERT INTO note VALUES ($1)", "secret")
+        told = "".join(traceback.format_exception(caught.value))
+        assert "UniqueViolationError 23505 (one_of_each)" in told
+        assert "already exists" not in told
+    finally:
+        async with database.begin_driver() as tx:
+            await tx.scalar("DROP INDEX one_of_each")
+
+
+async def test_who_is_cut_off_in_a_transaction_of_the_driver_leaves_nobody_inside_it(
+    database_url: str,
+) -> None:
+    """Twice, the second time while it rolls back."""
+    database, body = Database(database_url, pool_size=1), str(uuid4())
+
+    async def stay() -> None:
+        async with database.begin_driver() as tx:
+            await tx.scalar("INSERT INTO note VALUES ($1)", body)
+            is_inside.set()
+            await tx.scalar("SELECT pg_sleep(60)")
+
+    for cuts in (1, 2):
+        is_inside = asyncio.Event()
+        staying = asyncio.create_task(stay())
+        await asyncio.wait_for(is_inside.wait(), 10)
+        for _ in range(cuts):
+            staying.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await staying
+        assert await count(database, body) == 0
+        async with database.begin_driver() as tx:
+            assert await tx.scalar("SELECT count(*) FROM note WHERE body = $1", body) == 0
+    await database.close()
+
+
+@pytest.mark.parametrize("begin", ["begin", "begin_driver"])
+async def test_what_is_put_off_happens_after_the_commit_in_its_order(
+    database: Database, begin: str
+) -> None:
+    heard: list[str] = []
+    with pytest.raises(RuntimeError, match="no"):
+        async with getattr(database, begin)() as tx:
+            after_commit(tx, lambda: heard.append("never"))
+            raise RuntimeError("no")
+    async with getattr(database, begin)() as tx:
+        after_commit(tx, lambda: heard.append("first"))
+        after_commit(tx, lambda: heard.append("second"))
+        assert heard == []
+    assert heard == ["first", "second"]
 
 
 def test_two_services_in_one_process_do_not_share_metadata() -> None:

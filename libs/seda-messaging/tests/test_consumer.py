@@ -68,7 +68,7 @@ async def pending(js: JetStreamContext) -> int:
     return (info.num_ack_pending or 0) + (info.num_pending or 0)
 
 
-async def test_the_same_event_delivered_twice_takes_effect_once(
+async def test_attack_106_the_same_event_delivered_twice_takes_effect_once(
     messaging: Messaging, database: Database, js: JetStreamContext
 ) -> None:
     async with messaging(Subscription(UnfurlResolve, records(database), consumer=CONSUMER)):

@@ -272,7 +272,7 @@ async def test_a_revocation_twice_is_one_revocation(chat: "Chat") -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b"not json", b'{"link_id":"x"}'])
-async def test_a_poisoned_event_goes_to_the_dead_letters_and_holds_up_nobody(
+async def test_attack_104_a_poisoned_event_goes_to_the_dead_letters_and_holds_up_nobody(
     chat: "Chat", body: bytes
 ) -> None:
     ann, url = chat.person(), a_link()

@@ -118,6 +118,21 @@ async def test_the_promised_index_is_there(database: "ServiceDatabase", name: st
         await connection.close()
 
 
+async def test_no_room_is_deleted_so_no_message_can_be_of_none(database: "ServiceDatabase") -> None:
+    """Messages and the log have no foreign key that would find out (decision 0018)."""
+    connection = await asyncpg.connect(database.app_url)
+    try:
+        await connection.execute(
+            "INSERT INTO chat.room (id, name, is_private, created_by, created_at) "
+            "VALUES ($1, 'kept', false, $1, now())",
+            uuid4(),
+        )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="never deleted"):
+            await connection.execute("DELETE FROM chat.room WHERE name = 'kept'")
+    finally:
+        await connection.close()
+
+
 async def test_a_transaction_that_fails_numbers_nothing_and_says_nothing(chat: "Chat") -> None:
     ann = chat.person()
     room, other = await ann.room(), await ann.room()

@@ -49,7 +49,9 @@ def filled(path: str, room: UUID, message: str) -> str:
     return re.sub(r"{\w+}", str(uuid4()), path)
 
 
-async def test_no_route_of_a_private_room_tells_a_stranger_that_it_exists(chat: "Chat") -> None:
+async def test_attack_057_no_route_of_a_private_room_tells_a_stranger_that_it_exists(
+    chat: "Chat",
+) -> None:
     ann, eve = chat.person(), chat.person()
     room = await ann.room(is_private=True)
     message = (await ann.post(room, "secret"))["id"]
@@ -68,7 +70,9 @@ async def test_no_route_of_a_private_room_tells_a_stranger_that_it_exists(chat: 
     assert (kept["text"], kept["reactions"], kept["pinned"]) == ("secret", [], False)
 
 
-async def test_no_command_of_the_socket_tells_a_stranger_that_it_exists(chat: "Chat") -> None:
+async def test_attack_057_no_command_of_the_socket_tells_a_stranger_that_it_exists(
+    chat: "Chat",
+) -> None:
     ann, eve = chat.person(), chat.person()
     room = await ann.room(is_private=True)
     message = (await ann.post(room, "secret"))["id"]
@@ -100,7 +104,9 @@ async def test_no_command_of_the_socket_tells_a_stranger_that_it_exists(chat: "C
         assert eves.events(room) == []
 
 
-async def test_a_reply_or_a_reaction_reaches_no_message_of_another_room(chat: "Chat") -> None:
+async def test_attack_059_a_reply_or_a_reaction_reaches_no_message_of_another_room(
+    chat: "Chat",
+) -> None:
     ann, eve = chat.person(), chat.person()
     room, own = await ann.room(is_private=True), await eve.room()
     foreign = (await ann.post(room, "secret"))["id"]

@@ -5,18 +5,17 @@ id as the broker's duplicate key.
 """
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from seda_contracts.base import Contract
 from seda_contracts.envelope import headers_of
-from seda_db import Database
+from seda_db import Database, after_commit
 from seda_runtime.clock import Clock, utc_now
 from seda_runtime.failpoints import failpoint
 from seda_runtime.ids import uuid7
-from sqlalchemy import MetaData, event, insert
+from sqlalchemy import MetaData, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from seda_messaging.bus import Bus
@@ -83,11 +82,11 @@ class Outbox:
             return
         tx.info["outbox"] = rows = [row]
 
-        def committed(_: Any) -> None:
+        def committed() -> None:
             failpoint("outbox.after_commit")
             self.offer(rows)
 
-        event.listen(tx.sync_session, "after_commit", committed, once=True)
+        after_commit(tx, committed)
 
     async def relay(self, bus: Bus, database: Database) -> None:
         """Publish until cancelled."""

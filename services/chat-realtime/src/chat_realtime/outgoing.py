@@ -4,15 +4,13 @@
 
 from collections.abc import Sequence
 from contextvars import Context
-from typing import Any
 
 import msgspec
 from seda_contracts.base import Contract
+from seda_db import Transaction, after_commit
 from seda_messaging import Outbox
 from seda_messaging.outbox_rows import Row
 from seda_runtime.failpoints import failpoint
-from sqlalchemy import event as session_event
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.messages.send_store import EventToWrite
 
@@ -38,7 +36,7 @@ def events_to_write(
 
 
 def offer_written(
-    tx: AsyncSession, outbox: Outbox, events: Sequence[EventToWrite], row_ids: Sequence[int]
+    tx: Transaction, outbox: Outbox, events: Sequence[EventToWrite], row_ids: Sequence[int]
 ) -> None:
     """Hand the rows to the relay once they are committed."""
     rows = [
@@ -55,9 +53,9 @@ def offer_written(
     failpoint("outbox.before_commit")
 
 
-def offer_after_commit(tx: AsyncSession, outbox: Outbox, rows: Sequence[Row]) -> None:
-    def committed(_: Any) -> None:
+def offer_after_commit(tx: Transaction, outbox: Outbox, rows: Sequence[Row]) -> None:
+    def committed() -> None:
         failpoint("outbox.after_commit")
         outbox.offer(rows)
 
-    session_event.listen(tx.sync_session, "after_commit", committed, once=True)
+    after_commit(tx, committed)

@@ -8,12 +8,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
+from seda_db import Transaction, after_commit
 from seda_messaging import Bus
 from seda_runtime.logging import get_logger
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncSession
 
 log = get_logger(__name__)
 WAITING_MAX = 10_000
@@ -27,7 +25,7 @@ class Signals:
         self._bus = bus
         self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MAX)
 
-    def stage(self, tx: AsyncSession, subject: str, payload: bytes) -> None:
+    def stage(self, tx: Transaction, subject: str, payload: bytes) -> None:
         """Publish when `tx` commits; forget when it rolls back."""
         staged: list[tuple[str, bytes]] | None = tx.info.get("signals")
         if staged is not None:
@@ -35,11 +33,11 @@ class Signals:
             return
         tx.info["signals"] = signals = [(subject, payload)]
 
-        def committed(_: Any) -> None:
+        def committed() -> None:
             for signal in signals:
                 self.publish(*signal)
 
-        event.listen(tx.sync_session, "after_commit", committed, once=True)
+        after_commit(tx, committed)
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Publish now: for what is true without any commit, such as typing."""

@@ -136,7 +136,8 @@ class MessageRow(Table, table=True):
     )
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
-    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), nullable=False))
+    room_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    """Written with the room locked, and no room is ever deleted; so no foreign key (0018)."""
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))
     author_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
     type: str = Field(default="TEXT", sa_column=Column(Text, nullable=False, server_default="TEXT"))
@@ -244,7 +245,8 @@ class RoomLogRow(Table, table=True):
         ),
     )
 
-    room_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(ROOM_KEY), primary_key=True))
+    room_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    """As `MessageRow.room_id`."""
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     type: str = Field(sa_column=Column(Text, nullable=False))
     acl_epoch: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -1,8 +1,9 @@
 """A card that is replaced while a message with its link is on its way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,17 +15,19 @@ from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 from seda_client import RoomState
 from seda_contracts.events.unfurl import TrackCard, TrackResolved, link_id
+from seda_db import Database
 from seda_identity import Principal
 from seda_messaging import Outbox
 from seda_runtime.clock import utc_now
 from seda_testkit.eventually import eventually
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 if TYPE_CHECKING:
     from conftest import Chat
 
-Speak = Callable[[AsyncSession, Recording, Principal, UUID, UUID, str], Awaitable[Any]]
+Speak = Callable[
+    [Database, Recording, Principal, UUID, UUID, str], AbstractAsyncContextManager[None]
+]
 WAITING_FOR_A_LOCK = text(
     """
     SELECT count(*) FROM pg_stat_activity
@@ -47,18 +50,23 @@ def resolved(url: str, version: int) -> TrackResolved:
     )
 
 
+@asynccontextmanager
 async def send(
-    tx: AsyncSession, recording: Recording, ann: Principal, room: UUID, _: UUID, words: str
-) -> None:
-    await send_messages(
-        tx, recording, [Draft(principal=ann, room_id=room, cid=str(uuid4()), text=words)]
-    )
+    db: Database, recording: Recording, ann: Principal, room: UUID, _: UUID, words: str
+) -> AsyncIterator[None]:
+    async with db.begin_driver() as tx:
+        draft = Draft(principal=ann, room_id=room, cid=str(uuid4()), text=words)
+        await send_messages(tx, recording, [draft])
+        yield
 
 
+@asynccontextmanager
 async def edit(
-    tx: AsyncSession, recording: Recording, ann: Principal, room: UUID, message: UUID, words: str
-) -> None:
-    await edit_message(tx, recording, ann, room, message, text=words)
+    db: Database, recording: Recording, ann: Principal, room: UUID, message: UUID, words: str
+) -> AsyncIterator[None]:
+    async with db.begin() as tx:
+        await edit_message(tx, recording, ann, room, message, text=words)
+        yield
 
 
 @pytest.mark.parametrize("known_version", [0, 1])
@@ -86,9 +94,8 @@ async def test_a_card_that_comes_meanwhile_reaches_the_first_message_with_its_li
 
     if known_version:
         await attach(known_version)
-    async with chat.db.begin() as tx:
-        principal = Principal(user_id=ann.id)
-        await speak(tx, recording, principal, room, UUID(earlier["id"]), f"listen: {url}")
+    place, words = (room, UUID(earlier["id"])), f"listen: {url}"
+    async with speak(chat.db, recording, Principal(user_id=ann.id), *place, words):
         attaching = asyncio.create_task(attach(known_version + 1))
         await eventually(is_waiting)
     await attaching

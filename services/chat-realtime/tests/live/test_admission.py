@@ -27,7 +27,7 @@ def role_changed(user_id: UUID, *, perm_version: int) -> RoleChanged:
     )
 
 
-async def test_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
+async def test_attack_097_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
     ann = chat.person()
     ticket = ann.ticket()
     async with knock(chat) as first, knock(chat) as second:
@@ -38,7 +38,7 @@ async def test_a_ticket_opens_one_socket(chat: "Chat", knock: Any) -> None:
         assert await second.close_code() == 4003
 
 
-async def test_a_ticket_is_used_up_on_every_process(
+async def test_attack_097_a_ticket_is_used_up_on_every_process(
     chat: "Chat", other_chat: "Chat", knock: Any
 ) -> None:
     ann = chat.person()
@@ -49,7 +49,7 @@ async def test_a_ticket_is_used_up_on_every_process(
         assert (await second.refused("hello", ticket=ticket))["code"] == "unauthenticated"
 
 
-async def test_credentials_that_are_none_are_refused(chat: "Chat", knock: Any) -> None:
+async def test_attack_097_credentials_that_are_none_are_refused(chat: "Chat", knock: Any) -> None:
     ann = chat.person()
     keys = chat.keys
     past = int(time.time()) - 120
@@ -70,7 +70,7 @@ async def test_credentials_that_are_none_are_refused(chat: "Chat", knock: Any) -
             assert await socket.close_code() == 4003
 
 
-async def test_a_token_opens_a_socket_until_it_ends(chat: "Chat", knock: Any) -> None:
+async def test_attack_100_a_token_opens_a_socket_until_it_ends(chat: "Chat", knock: Any) -> None:
     ann = chat.person()
     leeway_seconds = 30
     token = chat.keys.access_token(ann.id, exp=int(time.time()) - leeway_seconds + 3)
@@ -214,7 +214,7 @@ async def test_draining_gives_everyone_a_moment_and_a_reason(chat: "Chat", start
         await context.__aexit__(None, None, None)
 
 
-async def test_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
+async def test_attack_098_frames_that_are_no_commands_end_the_socket(chat: "Chat") -> None:
     ann = chat.person()
     for payload, code in (("{", 4500), ("[" * 10_000, 4500), (b"\x00", 1003), ("x" * 20_000, 1009)):
         async with ann.socket() as socket:
@@ -293,7 +293,7 @@ async def test_draining_many_spreads_them_and_ends_the_rest_with_a_restart(
         assert await stranger.close_code() == 1012
 
 
-async def test_the_oldest_of_too_many_sockets_is_closed_on_whichever_process(
+async def test_attack_099_the_oldest_of_too_many_sockets_is_closed_on_whichever_process(
     chat: "Chat", start_chat: Any
 ) -> None:
     async with (

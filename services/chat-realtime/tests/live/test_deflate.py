@@ -82,7 +82,9 @@ async def test_a_client_with_the_smallest_window_reads_the_same_frames(listening
             assert await asyncio.wait_for(client.recv(), 5) == text
 
 
-async def test_a_compressed_bomb_is_too_large_and_costs_no_memory(listening: Any, raw: Any) -> None:
+async def test_attack_098_a_compressed_bomb_is_too_large_and_costs_no_memory(
+    listening: Any, raw: Any
+) -> None:
     bomb = squeezed(b"x" * 10_000_000)
     assert len(bomb) < 16_384
     async with listening(deflate=True) as (listener, edge):

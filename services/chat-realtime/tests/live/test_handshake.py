@@ -75,7 +75,7 @@ async def test_a_request_with_several_connection_fields_and_known_extras_opens_a
         (request(*(f"X-{place}: 1" for place in range(130))), 431),
     ],
 )
-async def test_a_wrong_request_is_answered_once_and_closed(
+async def test_attack_096_and_097_a_wrong_request_is_answered_once_and_closed(
     listening: Any, raw: Any, data: bytes, code: int
 ) -> None:
     async with listening() as (listener, edge):

@@ -46,7 +46,9 @@ async def test_the_largest_allowed_message_passes(listening: Any) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://seda.example.evil"])
-async def test_a_foreign_origin_is_refused_before_the_upgrade(listening: Any, origin: str) -> None:
+async def test_attack_096_a_foreign_origin_is_refused_before_the_upgrade(
+    listening: Any, origin: str
+) -> None:
     async with listening() as (listener, edge):
         with pytest.raises(InvalidStatus) as refusal:
             await client(listener, origin=Origin(origin))
@@ -96,7 +98,7 @@ async def test_a_client_that_does_not_answer_a_close_is_cut_at_the_deadline(
         writer.close()
 
 
-async def test_a_client_that_stops_reading_is_noticed_then_cut_and_its_memory_freed(
+async def test_attack_101_a_client_that_stops_reading_is_noticed_then_cut_and_its_memory_freed(
     listening: Any, raw: Any
 ) -> None:
     async with listening(stall_seconds_max=0.1, close_timeout_seconds=0.1) as (listener, edge):

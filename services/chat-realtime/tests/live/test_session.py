@@ -36,7 +36,7 @@ def test_hello_is_understood_with_its_resume_cursors() -> None:
     assert session.rooms == {ROOM}
 
 
-def test_any_command_before_hello_closes_the_socket() -> None:
+def test_attack_098_any_command_before_hello_closes_the_socket() -> None:
     session = Session(SessionLimits(), now=0)
     assert session.receive(said("hb"), now=0) == [Close(4500, "hello must come first")]
 
@@ -83,9 +83,12 @@ def test_what_is_no_command_at_all_closes_the_socket(payload: bytes) -> None:
     assert greeted().receive(payload, now=1) == [Close(4500, "malformed frame")]
 
 
-def test_a_wrong_field_is_answered_by_id_and_the_socket_lives() -> None:
+@pytest.mark.parametrize("room", ["*", ">", "room.>", "a.b", " ", "", f"{ROOM}.x", f"{ROOM} "])
+def test_attack_105_what_is_no_id_never_gets_to_be_a_subject(room: str) -> None:
+    """It is answered by the id of its command, and the socket lives."""
     session = greeted()
-    (reject,) = session.receive(b'{"id":3,"op":"room.sub","room":"*"}', now=1)
+    command = json.dumps({"id": 3, "op": "room.sub", "room": room}).encode()
+    (reject,) = session.receive(command, now=1)
     assert isinstance(reject, Reject)
     assert (reject.id, reject.failure.code, reject.failure.retry) == (3, "bad_request", "never")
     assert session.tick(now=2) is None
@@ -127,7 +130,7 @@ def test_a_batch_above_its_limit_closes_the_socket() -> None:
     ]
 
 
-def test_rooms_are_limited_and_leaving_one_makes_place() -> None:
+def test_attack_099_rooms_are_limited_and_leaving_one_makes_place() -> None:
     session = greeted(rooms_max=1)
     session.receive(said("room.sub", ROOM), now=1)
     (again,) = session.receive(said("room.sub", ROOM), now=1)
@@ -160,7 +163,7 @@ def test_commands_over_the_rate_say_when_to_come_again() -> None:
     assert isinstance(command, Command)
 
 
-def test_ten_thousand_typing_hints_end_as_abuse() -> None:
+def test_attack_099_ten_thousand_typing_hints_end_as_abuse() -> None:
     session = greeted()
     session.receive(said("room.sub", ROOM), now=0)
     decisions = [d for _ in range(10_000) for d in session.receive(said("typing", ROOM), now=1)]

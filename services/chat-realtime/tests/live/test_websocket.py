@@ -141,18 +141,41 @@ async def test_read_marks_move_forward_only(chat: "Chat") -> None:
         assert await anns.ask("read.mark", room, seq=head + 100) == {"seq": head}
 
 
-async def test_a_muted_member_is_refused_on_the_socket_with_the_time_left(chat: "Chat") -> None:
+async def test_attack_061_a_muted_member_is_refused_each_way_with_the_time_left(
+    chat: "Chat", other_chat: "Chat"
+) -> None:
+    """On every socket of every process and over HTTP, which is also how those without a socket
+    speak; whether they say something new, say it otherwise or only nod.
+    """
     ann, ben = chat.person(), chat.person()
     room = await ann.room(ben)
+    own = (await ben.post(room))["id"]
     await _act(ann, room, "mute", ben, until="2126-01-01T00:00:00Z")
-    async with ben.socket(room) as bens:
-        refusal = await bens.refused("msg.send", room, cid="c", text="x")
-        assert (refusal["code"], refusal["retry"]) == ("muted", "later")
-        assert refusal["retry_ms"] > 0
+    async with ben.socket(room) as here, ben.socket(room, via=other_chat) as there:
+        for socket in (here, there):
+            for op, body in (
+                ("msg.send", {"cid": "c", "text": "x"}),
+                ("msg.edit", {"message_id": own, "text": "x"}),
+                ("react.add", {"message_id": own, "emoji": "\N{THUMBS UP SIGN}"}),
+            ):
+                refusal = await socket.refused(op, room, **body)
+                assert (refusal["code"], refusal["retry"]) == ("muted", "later")
+                assert refusal["retry_ms"] > 0
+    messages = f"/chat/rooms/{room}/messages"
+    for method, path, json_body in (
+        ("POST", messages, {"text": "x"}),
+        ("POST", "/chat/messages", {"room_id": str(room), "text": "x"}),
+        ("PATCH", f"{messages}/{own}", {"text": "x"}),
+        ("PUT", f"{messages}/{own}/reactions/\N{THUMBS UP SIGN}", None),
+    ):
+        answer = await ben.ask(method, path, json=json_body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "muted"), path
+        assert int(answer.headers["Retry-After"]) > 0
+    assert [event["t"] for event in await ann.events(room)][-1] == "mod.action"
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("kick", "kicked"), ("ban", "banned")])
-async def test_removal_cuts_every_socket_on_every_process_at_once(
+async def test_attack_058_removal_cuts_every_socket_on_every_process_at_once(
     chat: "Chat", other_chat: "Chat", kind: str, reason: str
 ) -> None:
     ann, ben = chat.person(), chat.person()
@@ -223,7 +246,7 @@ async def test_fifty_concurrent_sends_leave_no_hole_and_one_order(
         assert a1.events(room) == b2.events(room)
 
 
-async def test_a_slow_reader_is_left_out_and_told_so_while_others_hear_everything(
+async def test_attack_101_a_slow_reader_is_left_out_and_told_so_while_others_hear_everything(
     start_chat: Any,
 ) -> None:
     async with start_chat(commands_burst=1000, stall_seconds_max=60) as patient:

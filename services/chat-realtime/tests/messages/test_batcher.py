@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 import pytest
 from chat_realtime.live.failures import failure_of
+from chat_realtime.log.domain import SIGNAL_BYTES_MAX, frames_of, signals_of
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import batcher
 from chat_realtime.messages.batcher import BATCH_MAX, WAITING_MAX, Batcher
@@ -166,11 +167,12 @@ async def test_live_signals_leave_after_the_commit_in_the_order_of_the_room(
     ann = somebody()
     room = await sending.room(ann)
     heard: list[int] = []
+    signals: list[bytes] = []
 
     def hear(_: str, payload: bytes) -> None:
-        frame = msgspec.json.decode(payload, type=EventFrame)
-        if frame.t == "message.created":
-            heard.append(frame.seq)
+        signals.append(payload)
+        frames = (msgspec.json.decode(line, type=EventFrame) for line in frames_of(payload))
+        heard.extend(frame.seq for frame in frames if frame.t == "message.created")
 
     await bus.subscribe_live(room_subject(room), hear)
     await bus.flush()
@@ -182,6 +184,17 @@ async def test_live_signals_leave_after_the_commit_in_the_order_of_the_room(
         sent = await asyncio.gather(*sends)
         await eventually(lambda: len(heard) == 40)
     assert heard == [one.seq for one in sent]
+    assert len(signals) < len(heard), "what was committed together is told together"
+
+
+def test_signals_stay_small_and_keep_every_frame_in_its_order() -> None:
+    frames = [b'{"n":%d,"text":"%b\\n"}' % (n, b"x" * n * 997) for n in range(60)]
+    frames.append(b'{"text":"%b"}' % (b"y" * SIGNAL_BYTES_MAX))
+    signals = list(signals_of(frames))
+    assert [line for signal in signals for line in frames_of(signal)] == frames
+    assert all(len(signal) <= SIGNAL_BYTES_MAX + 1 for signal in signals[:-1])
+    assert len(signals) < 40
+    assert list(signals_of([])) == []
 
 
 async def test_copies_of_one_send_in_one_batch_are_one_message(sending: Sending) -> None:
@@ -292,13 +305,13 @@ async def test_a_batch_that_waits_for_a_client_id_holds_none_with_a_higher_one(
     ann = somebody()
     room, other = await sending.room(ann), await sending.room(ann)
     low, high = "a", "b"
-    async with sending.db.begin() as tx:
+    async with sending.db.begin_driver() as tx:
         await send_messages(tx, sending.recording, [draft(ann, other, cid=low)])
         sends = asyncio.create_task(
             sending.all([draft(ann, room, cid=high), draft(ann, room, cid=low), draft(ann, room)])
         )
         await eventually(sending.is_under_way)
-        await tx.execute(sql(SOONER_THAN_A_DEADLOCK))
+        await tx.scalar(SOONER_THAN_A_DEADLOCK)
         await send_messages(tx, sending.recording, [draft(ann, other, cid=high)])
     outcomes = await sends
     assert [type(outcome) for outcome in outcomes] == [CidConflict, CidConflict, Sent]

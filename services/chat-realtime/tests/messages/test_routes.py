@@ -231,7 +231,7 @@ async def test_unknown_fields_are_refused(chat: "Chat", extra: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?before_seq=-1", "?before_seq=x"])
-async def test_a_forged_page_is_refused(chat: "Chat", query: str) -> None:
+async def test_attack_062_a_forged_page_is_refused(chat: "Chat", query: str) -> None:
     ann = chat.person()
     room = await ann.room()
     path = f"/chat/rooms/{room}/messages{query}"
@@ -264,7 +264,7 @@ async def test_what_is_no_emoji_is_refused(chat: "Chat", emoji: str) -> None:
     assert await refused(ann, "PUT", path) == (422, "invalid_text")
 
 
-async def test_only_the_author_edits_and_deletes(chat: "Chat") -> None:
+async def test_attack_060_only_the_author_edits_and_deletes(chat: "Chat") -> None:
     ann, ben = chat.person(), chat.person()
     room = await ann.room(ben)
     message = await ben.post(room)

@@ -172,7 +172,7 @@ async def test_the_owner_makes_somebody_else_the_owner_and_may_leave_then(chat: 
     assert answer.status_code == 404
 
 
-async def test_who_is_muted_everywhere_speaks_nowhere_and_is_told(
+async def test_attack_061_who_is_muted_everywhere_speaks_nowhere_and_is_told(
     chat: "Chat", other_chat: "Chat"
 ) -> None:
     admin, ann, ben = chat.person("ADMIN"), chat.person(), chat.person()

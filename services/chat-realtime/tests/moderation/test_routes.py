@@ -93,7 +93,7 @@ async def test_rank_decides(chat: "Chat") -> None:
     assert (own.status_code, own.json()["code"]) == (422, "cannot_moderate_self")
 
 
-async def test_a_moderator_of_one_room_is_nobody_in_another(chat: "Chat") -> None:
+async def test_attack_060_a_moderator_of_one_room_is_nobody_in_another(chat: "Chat") -> None:
     ann, ben, cat = chat.person(), chat.person(), chat.person()
     await ann.room()
     room = await ben.room(cat)

@@ -158,7 +158,13 @@ async def test_a_room_that_is_none_is_refused(chat: "Chat", body: dict[str, Any]
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed")
 
 
+@pytest.mark.parametrize("room", ["*", "%3E", "room.%3E", "a.b", "%20"])
+async def test_attack_105_what_is_no_id_of_a_room_is_no_address(chat: "Chat", room: str) -> None:
+    for path in (f"/chat/rooms/{room}", f"/chat/rooms/{room}/messages"):
+        assert (await chat.person().ask("GET", path)).status_code == 404
+
+
 @pytest.mark.parametrize("cursor", ["x", "1", "'; --", "../"])
-async def test_a_forged_cursor_is_refused(chat: "Chat", cursor: str) -> None:
+async def test_attack_062_a_forged_cursor_is_refused(chat: "Chat", cursor: str) -> None:
     answer = await chat.person().ask("GET", "/chat/rooms", params={"cursor": cursor})
     assert answer.status_code == 400

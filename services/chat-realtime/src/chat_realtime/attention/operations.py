@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from seda_contracts.live import user_subject
+from seda_db import Transaction
 from seda_identity import Principal
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +18,7 @@ from chat_realtime.rooms import store as rooms_store
 from chat_realtime.rooms.operations import standing_of
 
 
-def tell_attention(tx: AsyncSession, recording: Recording, user_id: UUID, room_id: UUID) -> None:
+def tell_attention(tx: Transaction, recording: Recording, user_id: UUID, room_id: UUID) -> None:
     """After the commit all devices of the person are told how much is unread."""
     notice = AttentionChanged(user_id=user_id, room_id=room_id)
     recording.signals.stage(tx, user_subject(user_id), msgspec.json.encode(notice))

@@ -12,10 +12,14 @@ from chat_realtime.attention.domain import UNREAD_COUNTED_MAX
 
 _FORGET = text("DELETE FROM chat.mention WHERE message_id = :message_id")
 
-NAMED_SQL = """
+
+def named_sql(now: str) -> str:
+    """Who may be named: a member who is there. `now` is how the statement calls the moment."""
+    return f"""
     membership.left_at IS NULL
-    AND (membership.banned_at IS NULL OR membership.banned_until <= :now)
+    AND (membership.banned_at IS NULL OR membership.banned_until <= {now})
 """
+
 
 _NAME = text(
     f"""
@@ -23,7 +27,7 @@ _NAME = text(
     SELECT person.user_id, :room_id, :seq, :message_id
     FROM chat.person
     JOIN chat.membership ON membership.user_id = person.user_id
-        AND membership.room_id = :room_id AND {NAMED_SQL}
+        AND membership.room_id = :room_id AND {named_sql(":now")}
     WHERE person.handle = ANY(CAST(:handles AS text[])) AND person.user_id <> :author_id
       AND NOT EXISTS (
         SELECT FROM chat.block

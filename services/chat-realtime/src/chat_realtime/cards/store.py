@@ -16,14 +16,18 @@ from chat_realtime.tables import CardRow, MessageLinkRow
 CARD_SLOTS = 1_024
 """Locks for all cards: a batch has many links, and PostgreSQL room for a few thousand locks."""
 
-# What shows cards holds them shared, who replaces one holds it alone; both before any room, in the
-# order of the slots, so that no two wait for each other.
-_HOLD_CARDS = text(
+
+def hold_cards_sql(slots: str) -> str:
+    """What shows cards holds them shared, who replaces one holds it alone; both before any room, in
+    the order of the slots, so that no two wait for each other. `slots` is where they are bound.
     """
-    SELECT pg_advisory_xact_lock_shared(hashtext('chat.card'), slot)
-    FROM unnest(CAST(:slots AS int[])) AS slot
-    """
-)
+    return f"""
+        SELECT pg_advisory_xact_lock_shared(hashtext('chat.card'), slot)
+        FROM unnest(CAST({slots} AS int[])) AS slot
+        """  # noqa: S608 - a placeholder of our own
+
+
+_HOLD_CARDS = text(hold_cards_sql(":slots"))
 
 _CLAIM_CARD = text("SELECT pg_advisory_xact_lock(hashtext('chat.card'), :slot)")
 
@@ -82,12 +86,16 @@ async def hold_cards(tx: AsyncSession, link_ids: Collection[UUID]) -> None:
     its room is not yet one with the link.
     """
     if link_ids:
-        await tx.execute(_HOLD_CARDS, {"slots": sorted({_slot(each) for each in link_ids})})
+        await tx.execute(_HOLD_CARDS, {"slots": slots_of(link_ids)})
 
 
 async def claim_card(tx: AsyncSession, link_id: UUID) -> None:
     """Wait for whoever holds it."""
     await tx.execute(_CLAIM_CARD, {"slot": _slot(link_id)})
+
+
+def slots_of(link_ids: Collection[UUID]) -> list[int]:
+    return sorted({_slot(each) for each in link_ids})
 
 
 def _slot(link_id: UUID) -> int:

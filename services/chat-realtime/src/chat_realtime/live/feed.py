@@ -31,7 +31,7 @@ from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub, Member
 from chat_realtime.live.ring import Ring
 from chat_realtime.log import operations as log_operations
-from chat_realtime.log.domain import Position, encode_event
+from chat_realtime.log.domain import Position, encode_event, frames_of
 from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
 from chat_realtime.log.store import positions
 from chat_realtime.presence.board import Board
@@ -251,17 +251,21 @@ class Feeds:
             # Either in the position that is being read or just after it: then look once more.
             feed.dirty = True
             return
+        for frame in frames_of(payload):
+            self._hear_frame(feed, frame)
+
+    def _hear_frame(self, feed: Feed, frame: bytes) -> None:
         try:
-            glance = _glance(payload)
+            glance = _glance(frame)
         except msgspec.DecodeError:
             log.warning("live.undecodable", room=str(feed.room))
             return
         if glance.op == "ep":
-            self._hub.publish_ephemeral(feed.room, payload)
+            self._hub.publish_ephemeral(feed.room, frame)
         elif glance.op in ("here", "who"):
-            self._board.hear(feed.room, payload)
+            self._board.hear(feed.room, frame)
         elif glance.op == "ev":
-            self._hear_event(feed, glance, payload)
+            self._hear_event(feed, glance, frame)
 
     def _hear_event(self, feed: Feed, glance: _Glance, payload: bytes) -> None:
         audience = self._hub.audience(feed.room)

@@ -1,6 +1,6 @@
 """What an entry of a room's log is, and the one form in which clients see it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,9 @@ from seda_contracts.realtime import EventFrame
 
 SEQ_MAX = 2**53
 """What every reader of JSON holds exactly; a client's number above it is no place in a log."""
+
+SIGNAL_BYTES_MAX = 64 * 1024
+"""Of several frames together; one alone may be larger, and the broker takes a MiB."""
 
 DELETED = "message.deleted"
 WORDS = ("text", "mentions", "links", "cards", "card", "url")
@@ -80,6 +83,26 @@ class _EncodedFrame(msgspec.Struct, frozen=True, tag_field="op", tag="ev"):
     t: str
     ts: int
     d: msgspec.Raw
+
+
+def signals_of(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """The frames of one room in as few signals as their size allows, in their order. A frame is
+    one line: JSON writes a line break inside a text as an escape.
+    """
+    lines: list[bytes] = []
+    size = 0
+    for line in frames:
+        if lines and size + len(line) > SIGNAL_BYTES_MAX:
+            yield b"\n".join(lines)
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line) + 1
+    if lines:
+        yield b"\n".join(lines)
+
+
+def frames_of(signal: bytes) -> list[bytes]:
+    return signal.split(b"\n")
 
 
 def encode_created(

@@ -126,5 +126,5 @@ class Batcher:
                     waiting.tell(outcome)
 
     async def _commit(self, drafts: Sequence[Draft]) -> list[Sent | Exception]:
-        async with self._db.begin() as tx:
+        async with self._db.begin_driver() as tx:
             return await send_messages(tx, self._recording, drafts)

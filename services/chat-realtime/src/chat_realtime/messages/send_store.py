@@ -12,20 +12,28 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from seda_db import DriverTransaction
 
-from chat_realtime.attention.store import NAMED_SQL
+from chat_realtime.attention.store import named_sql
 from chat_realtime.cards.domain import ShownCard
+from chat_realtime.cards.store import hold_cards_sql, slots_of
 from chat_realtime.people.store import CARD_SQL
 from chat_realtime.rooms.domain import RoleName
 
+_HOLD_CARDS = hold_cards_sql("$1")
+
+_LOCK = """
+    SELECT id FROM chat.room WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+    """
+
 # The rooms are locked by the statement before: a mute or ban that came first is seen here, a later
 # one waits. Threads are one level deep: an answer to an answer joins the same thread.
-_LOOK = text(
-    f"""
+#
+# A message is looked up by an index whatever the statistics say (LATERAL with LIMIT): a plan made
+# while the table was small reads it from end to end, and is kept as it grows.
+_LOOK = f"""
     WITH asked AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS asked(
+        SELECT * FROM json_to_recordset(CAST($1 AS json)) AS asked(
             room_id uuid, author_id uuid, cid text, parent_id uuid)
     ), authors AS MATERIALIZED (SELECT DISTINCT author_id AS user_id FROM asked)
     SELECT CAST(json_build_object(
@@ -55,17 +63,22 @@ _LOOK = text(
                 'author_id', message.author_id, 'cid', message.cid, 'id', message.id,
                 'room_id', message.room_id, 'seq', message.seq,
                 'created_at', message.created_at, 'body_sha256', encode(body_sha256, 'hex')))
-            FROM asked JOIN chat.message
-                ON message.author_id = asked.author_id AND message.cid = asked.cid),
+            FROM asked CROSS JOIN LATERAL (
+                SELECT * FROM chat.message
+                WHERE message.author_id = asked.author_id AND message.cid = asked.cid LIMIT 1
+            ) AS message),
         'threads', (
-            SELECT json_object_agg(id, json_build_object(
-                'room_id', room_id, 'root_id', coalesce(parent_id, id)))
-            FROM chat.message
-            WHERE id IN (SELECT parent_id FROM asked) AND deleted_at IS NULL),
+            SELECT json_object_agg(message.id, json_build_object(
+                'room_id', message.room_id, 'root_id', coalesce(message.parent_id, message.id)))
+            FROM (SELECT DISTINCT parent_id FROM asked WHERE parent_id IS NOT NULL) AS wanted
+            CROSS JOIN LATERAL (
+                SELECT * FROM chat.message
+                WHERE message.id = wanted.parent_id AND deleted_at IS NULL LIMIT 1
+            ) AS message),
         'cards', (
             SELECT json_agg(json_build_object(
                 'link_id', link_id, 'url', '', 'card_version', card_version, 'card', card))
-            FROM chat.card WHERE link_id = ANY(CAST(:link_ids AS uuid[]))),
+            FROM chat.card WHERE link_id = ANY(CAST($2 AS uuid[]))),
         'named', (
             SELECT json_agg(json_build_object(
                 'room_id', membership.room_id, 'user_id', person.user_id,
@@ -74,18 +87,16 @@ _LOOK = text(
                     WHERE block.user_id = person.user_id AND is_blocked
                       AND blocked_id IN (SELECT user_id FROM authors))))
             FROM chat.person JOIN chat.membership ON membership.user_id = person.user_id
-            WHERE person.handle = ANY(CAST(:handles AS text[]))
-              AND membership.room_id IN (SELECT room_id FROM asked) AND {NAMED_SQL})
+            WHERE person.handle = ANY(CAST($3 AS text[]))
+              AND membership.room_id IN (SELECT room_id FROM asked) AND {named_sql("$4")})
     ) AS text)
     """  # noqa: S608 - put together from our own constants; values are bound
-)
 
 # Client ids are inserted in their own order: two processes may hold the same one for different
 # rooms, and would wait for each other for ever.
-_WRITE = text(
-    """
+_WRITE = """
     WITH message AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:messages AS json)) AS message(
+        SELECT * FROM json_to_recordset(CAST($1 AS json)) AS message(
             id uuid, room_id uuid, seq bigint, author_id uuid, text text, cid text,
             body_sha256 text, parent_id uuid, created_at timestamptz, acl_epoch bigint, data jsonb)
     ), counted AS (
@@ -107,30 +118,29 @@ _WRITE = text(
         FROM message
     ), linked AS (
         INSERT INTO chat.message_link (message_id, link_id, room_id, url, position, card_version)
-        SELECT * FROM json_to_recordset(CAST(:links AS json)) AS link(
+        SELECT * FROM json_to_recordset(CAST($2 AS json)) AS link(
             message_id uuid, link_id uuid, room_id uuid, url text, position int, card_version int)
     ), named AS (
         INSERT INTO chat.mention (user_id, room_id, seq, message_id)
-        SELECT * FROM json_to_recordset(CAST(:mentions AS json)) AS mention(
+        SELECT * FROM json_to_recordset(CAST($3 AS json)) AS mention(
             user_id uuid, room_id uuid, seq bigint, message_id uuid)
     ), paced AS (
-        UPDATE chat.membership SET last_sent_at = :now
-        FROM json_to_recordset(CAST(:paced AS json)) AS sender(room_id uuid, user_id uuid)
+        UPDATE chat.membership SET last_sent_at = $6
+        FROM json_to_recordset(CAST($4 AS json)) AS sender(room_id uuid, user_id uuid)
         WHERE membership.room_id = sender.room_id AND membership.user_id = sender.user_id
     ), told AS (
         INSERT INTO chat.outbox (event_id, subject, ordering_key, headers, payload)
         SELECT event_id, subject, ordering_key, headers, convert_to(CAST(payload AS text), 'UTF8')
-        FROM json_to_recordset(CAST(:events AS json)) AS event(
+        FROM json_to_recordset(CAST($5 AS json)) AS event(
             position int, event_id uuid, subject text, ordering_key text, headers jsonb,
             payload json)
         ORDER BY position
         RETURNING id, event_id
     )
-    SELECT json_build_object(
+    SELECT CAST(json_build_object(
         'kept', (SELECT count(*) FROM kept),
-        'event_row_ids', (SELECT json_agg(id ORDER BY id) FROM told))
+        'event_row_ids', (SELECT json_agg(id ORDER BY id) FROM told)) AS text)
     """
-)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,10 +284,22 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 _encoder = msgspec.json.Encoder()
 _decode_looked = msgspec.json.Decoder(Looked).decode
+_decode_written = msgspec.json.Decoder(Written).decode
+
+
+async def hold_cards(tx: DriverTransaction, link_ids: Collection[UUID]) -> None:
+    """As `cards.store.hold_cards`, whatever the links of a message lead to."""
+    if link_ids:
+        await tx.scalar(_HOLD_CARDS, slots_of(link_ids))
+
+
+async def lock_rooms(tx: DriverTransaction, room_ids: Collection[UUID]) -> None:
+    """The order is everybody's, so that no two wait for each other."""
+    await tx.scalar(_LOCK, list(room_ids))
 
 
 async def look(
-    tx: AsyncSession,
+    tx: DriverTransaction,
     asked: Sequence[Asked],
     *,
     link_ids: Collection[UUID],
@@ -285,27 +307,21 @@ async def look(
     now: datetime,
 ) -> Looked:
     """For rooms that are locked. What is not there is left out."""
-    parameters = {
-        "asked": _document(asked),
-        "link_ids": list(link_ids),
-        "handles": list(handles),
-        "now": now,
-    }
-    found: str = await tx.scalar(_LOOK, parameters)
-    return _decode_looked(found)
+    document = _document(asked)
+    return _decode_looked(await tx.scalar(_LOOK, document, list(link_ids), list(handles), now))
 
 
-async def write(tx: AsyncSession, writing: Writing) -> Written:
+async def write(tx: DriverTransaction, writing: Writing) -> Written:
     """The one place where messages are written. Fewer `kept` than given: a cid was taken."""
-    parameters = {
-        "now": writing.now,
-        "messages": _document(writing.messages),
-        "links": _document(writing.links),
-        "mentions": _document(writing.mentions),
-        "paced": _document(writing.paced),
-        "events": _document(writing.events),
-    }
-    return msgspec.convert(await tx.scalar(_WRITE, parameters), Written)
+    lists = (
+        writing.messages,
+        writing.links,
+        writing.mentions,
+        writing.paced,
+        writing.events,
+    )
+    documents = [_document(rows) for rows in lists]
+    return _decode_written(await tx.scalar(_WRITE, *documents, writing.now))
 
 
 def _document(value: Any) -> str:

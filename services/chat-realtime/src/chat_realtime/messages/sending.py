@@ -13,16 +13,15 @@ import msgspec
 from seda_contracts.base import Contract
 from seda_contracts.events.chat import MessageSent
 from seda_contracts.live import room_subject
+from seda_db import DriverTransaction
 from seda_identity import Principal, Role
 from seda_runtime.ids import uuid7
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.attention.domain import find_mentions
 from chat_realtime.attention.operations import tell_attention
-from chat_realtime.cards import store as cards_store
 from chat_realtime.cards.domain import FoundLink, ShownCard, find_links
 from chat_realtime.cards.operations import questions, shared_links
-from chat_realtime.log.domain import encode_created
+from chat_realtime.log.domain import encode_created, signals_of
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages import send_store
 from chat_realtime.messages.domain import (
@@ -47,7 +46,6 @@ from chat_realtime.messages.send_store import (
     Writing,
 )
 from chat_realtime.outgoing import events_to_write, offer_written
-from chat_realtime.rooms import store as rooms_store
 from chat_realtime.rooms.domain import (
     Banned,
     Muted,
@@ -82,7 +80,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     dup: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Draft:
     """A message as somebody sends it, sound in itself. Raises InvalidText when it is not."""
 
@@ -105,15 +103,11 @@ class Draft:
         """Whatever can be found out before the transaction, in which others wait."""
         check_cid(self.cid)
         check_text(self.text)
-        found = {
-            "author_id": (author_id := self.principal.require_user()),
-            "key": (author_id, self.cid),
-            "body_sha256": body_digest(self.room_id, self.parent_id, self.text),
-            "links": find_links(self.text),
-            "handles": find_mentions(self.text),
-        }
-        for name, value in found.items():
-            object.__setattr__(self, name, value)
+        self.author_id = self.principal.require_user()
+        self.key = (self.author_id, self.cid)
+        self.body_sha256 = body_digest(self.room_id, self.parent_id, self.text)
+        self.links = find_links(self.text)
+        self.handles = find_mentions(self.text)
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +177,7 @@ class Facts:
 
 
 async def send_messages(
-    tx: AsyncSession, recording: Recording, drafts: Sequence[Draft]
+    tx: DriverTransaction, recording: Recording, drafts: Sequence[Draft]
 ) -> list[Sent | Exception]:
     """What became of each draft, in their order: an answer or the reason it was refused.
 
@@ -202,11 +196,11 @@ async def send_messages(
     return outcomes
 
 
-async def _look(tx: AsyncSession, drafts: Sequence[Draft], *, now: datetime) -> Facts:
+async def _look(tx: DriverTransaction, drafts: Sequence[Draft], *, now: datetime) -> Facts:
     """Lock the rooms, then look: a mute or ban that came first is seen, a later one waits."""
     link_ids = {link.link_id for draft in drafts for link in draft.links}
-    await cards_store.hold_cards(tx, link_ids)
-    await rooms_store.lock_rooms(tx, {draft.room_id for draft in drafts})
+    await send_store.hold_cards(tx, link_ids)
+    await send_store.lock_rooms(tx, {draft.room_id for draft in drafts})
     asked = [
         Asked(
             room_id=draft.room_id,
@@ -310,14 +304,15 @@ def _mentions(draft: Draft, facts: Facts) -> list[UUID]:
 
 
 async def _keep(
-    tx: AsyncSession, recording: Recording, facts: Facts, accepted: Sequence[Accepted]
+    tx: DriverTransaction, recording: Recording, facts: Facts, accepted: Sequence[Accepted]
 ) -> None:
     writing = Writing(now=facts.now)
     events: list[tuple[Context, Contract]] = []
+    frames: dict[UUID, list[bytes]] = {}
     for message in accepted:
         data = _encoder.encode(_created(message, facts.cards))
         _write(writing, message, data, facts.cards)
-        _signal(tx, recording, message, data, facts)
+        frames.setdefault(message.sent.room_id, []).append(_frame(message, data, facts))
         told = (*questions(message.draft.links, facts.cards), _sent(message))
         events += [(message.draft.context, contract) for contract in told]
     writing.events = events_to_write(recording.outbox, events)
@@ -325,6 +320,11 @@ async def _keep(
     if written.kept != len(accepted):
         raise CidConflict
     offer_written(tx, recording.outbox, writing.events, written.event_row_ids)
+    for room_id, lines in frames.items():
+        for signal in signals_of(lines):
+            recording.signals.stage(tx, room_subject(room_id), signal)
+    for mention in writing.mentions:
+        tell_attention(tx, recording, mention.user_id, mention.room_id)
 
 
 def _write(
@@ -366,12 +366,10 @@ def _write(
         writing.paced.append(SenderToPace(room_id=sent.room_id, user_id=draft.author_id))
 
 
-def _signal(
-    tx: AsyncSession, recording: Recording, message: Accepted, data: bytes, facts: Facts
-) -> None:
-    """To everybody who listens, and to whom it names."""
+def _frame(message: Accepted, data: bytes, facts: Facts) -> bytes:
+    """What everybody who listens is told."""
     sent = message.sent
-    frame = encode_created(
+    return encode_created(
         room_id=sent.room_id,
         epoch=message.room.epoch,
         seq=sent.seq,
@@ -380,9 +378,6 @@ def _signal(
         data=data,
         author=facts.author_cards[message.draft.author_id],
     )
-    recording.signals.stage(tx, room_subject(sent.room_id), frame)
-    for user_id in message.mentions:
-        tell_attention(tx, recording, user_id, sent.room_id)
 
 
 def _created(message: Accepted, cards: Mapping[UUID, ShownCard]) -> Created:

@@ -1,6 +1,6 @@
 """The SQL of rooms and memberships."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,13 +25,6 @@ _STANDINGS = text(
     LEFT JOIN chat.membership
         ON membership.room_id = asked.room_id AND membership.user_id = asked.user_id
     LEFT JOIN chat.global_mute ON global_mute.user_id = asked.user_id
-    """
-)
-
-_LOCK_ROOMS = text(
-    """
-    SELECT id FROM chat.room WHERE id = ANY(CAST(:room_ids AS uuid[]))
-    ORDER BY id FOR NO KEY UPDATE
     """
 )
 
@@ -113,11 +106,6 @@ async def lock_room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
     """Every change of a room starts here, so what is checked afterwards stays true."""
     query = select(RoomRow).where(col(RoomRow.id) == room_id).with_for_update(key_share=True)
     return await tx.scalar(query)
-
-
-async def lock_rooms(tx: AsyncSession, room_ids: Collection[UUID]) -> None:
-    """`lock_room` for several. The order is everybody's, so that no two wait for each other."""
-    await tx.execute(_LOCK_ROOMS, {"room_ids": list(room_ids)})
 
 
 async def room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
