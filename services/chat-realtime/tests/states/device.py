@@ -103,7 +103,9 @@ class Device:
             await self._do(self.core.follow(room, state.cursor))
 
     async def read_on(self, room: UUID, meanwhile: Sequence["Act"]) -> None:
-        """The next older page, which arrives when others have gone on and this device heard it."""
+        """The newest page again and the next older one, which arrive when others have gone on and
+        this device heard it.
+        """
         await self.connect()
         if room not in self.states:
             await self.read(room)
@@ -111,15 +113,18 @@ class Device:
         if state is None or not (history := state.history()):
             return
         oldest = min(item["seq"] for item in history)
-        path = f"/chat/rooms/{room}/messages?limit={PAGE_MESSAGES}&before_seq={oldest}"
-        answer = await self.person.ask("GET", path)
+        path = f"/chat/rooms/{room}/messages?limit={PAGE_MESSAGES}"
+        answers = [
+            await self.person.ask("GET", f"{path}{more}") for more in ("", f"&before_seq={oldest}")
+        ]
         for act in meanwhile:
             await self.act_and_hear(act)
-        if answer.is_success and self.states[room] is state:
-            page = answer.json()
-            for view in self._views(room):
-                view.load_history(page)
-            self._show(room, page)
+        for answer in answers:
+            if answer.is_success and self.states[room] is state:
+                page = answer.json()
+                for view in self._views(room):
+                    view.load_history(page)
+                self._show(room, page)
 
     async def act_and_hear(self, act: "Act") -> None:
         """Gives the event the time to arrive, if it does."""

@@ -2,10 +2,11 @@
 these have too little to tell to find it in the real one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seda_client import RoomState
+from seda_client.room_state import Item
 
 
 class TakesPagesBack(RoomState):
@@ -15,6 +16,17 @@ class TakesPagesBack(RoomState):
         for message in self._messages.values():
             message.as_of = -1
         super()._happen(frame)
+
+
+class BelievesOldPages(RoomState):
+    """A page that arrives late takes back what was heard since it was read."""
+
+    def _load(self, items: Iterable[Item], as_of: int) -> None:
+        page = list(items)
+        super()._load(page, as_of)
+        for told in page:
+            message = self._messages[told["id"]]
+            message.item = {name: told.get(name, value) for name, value in message.item.items()}
 
 
 class CountsTwice(RoomState):
@@ -41,4 +53,4 @@ class ForgetsMutes(RoomState):
         super()._come_or_go({**frame, "d": {**frame["d"], "muted_until": None}})
 
 
-LAPSES = (TakesPagesBack, CountsTwice, ForgetsWhatHappenedSince, ForgetsMutes)
+LAPSES = (TakesPagesBack, BelievesOldPages, CountsTwice, ForgetsWhatHappenedSince, ForgetsMutes)

@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from seda_client import RoomState
 from seda_contracts.realtime_events import EVENTS
 
-from .fresh import Fresh, assert_same, is_same, read_anew
+from .fresh import PAGE_MESSAGES, Fresh, assert_same, is_same, read_anew
 from .lapses import LAPSES
-from .world import Act, World, introduce
+from .world import MESSAGES_BEFORE, Act, World, introduce
 
 if TYPE_CHECKING:
     from conftest import Chat
@@ -38,10 +38,8 @@ TALK = (
     *("delete", "card", "read"),
 )
 ARRANGE = ("pin", "pin", "pin", "unpin", "set", "archive", "bury", "mute", "unmute", "role")
-MEANWHILE = (
-    *("reply", "reply", "edit", "edit", "edit", "react", "react", "react", "unreact"),
-    *("pin", "delete"),
-)
+MEANWHILE = ("edit", "edit", "edit", "react", "react", "react", "unreact", "reply")
+AND_MORE = (*MEANWHILE, "reply", "pin", "delete")
 COME_AND_GO = ("join", "leave", "add", "add", "kick", "ban", "unban")
 
 
@@ -64,10 +62,11 @@ def by_staff(*kinds: str) -> st.SearchStrategy[Act]:
 
 devices = st.integers(0, DEVICES - 1)
 rooms = st.integers(0, 1)
-meanwhiles = st.lists(acts(*MEANWHILE), min_size=4, max_size=6)
-newer = st.integers(-5, -1)
-older = st.integers(-10, -4)
-"""A message, counted from the last."""
+meanwhiles = st.lists(acts(*MEANWHILE), min_size=4, max_size=5)
+more_meanwhile = st.lists(acts(*AND_MORE), min_size=4, max_size=5)
+newer = st.integers(-PAGE_MESSAGES, -1)
+older = st.integers(-MESSAGES_BEFORE, -PAGE_MESSAGES - 1)
+"""Messages of the newest page and before it, counted from the last."""
 
 
 class StateMachine(RuleBasedStateMachine):
@@ -88,7 +87,7 @@ class StateMachine(RuleBasedStateMachine):
             await self.world.act(act)
 
     def about_one_message(self, room: int, place: int, several: list[Act]) -> list[Act]:
-        n = max(0, len(self.world.said[self.world.rooms[room]]) + place)
+        n = self.world.roots[self.world.rooms[room]][place]
         return [replace(act, room=room, n=n) for act in several]
 
     @rule(several=st.lists(acts(*TALK), min_size=4, max_size=10))
@@ -142,14 +141,16 @@ class StateMachine(RuleBasedStateMachine):
         self, device: int, room: int, meanwhile: list[Act], place: int
     ) -> None:
         there = self.about_one_message(room, place, meanwhile)
+        self.run(self.world.devices[device].connect())
         self.run(self.world.devices[device].read(self.world.rooms[room], there))
+        self.what_a_device_knows_is_true(device, room)
 
-    @rule(device=devices, room=rooms, meanwhile=meanwhiles, place=older)
-    def older_words_arrive_late(
-        self, device: int, room: int, meanwhile: list[Act], place: int
+    @rule(device=devices, room=rooms, here=meanwhiles, there=more_meanwhile, new=newer, old=older)
+    def pages_arrive_late(
+        self, device: int, room: int, here: list[Act], there: list[Act], new: int, old: int
     ) -> None:
-        there = self.about_one_message(room, place, meanwhile)
-        self.run(self.world.devices[device].read_on(self.world.rooms[room], there))
+        acts = self.about_one_message(room, new, here) + self.about_one_message(room, old, there)
+        self.run(self.world.devices[device].read_on(self.world.rooms[room], acts))
         self.what_a_device_knows_is_true(device, room)
 
     @rule(device=devices)
@@ -209,7 +210,8 @@ def test_state_equals_events(
             print_blob=bool(more),
         ),
     )
-    assert found == set(LAPSES)
+    if not more:  # a few other stories may well miss one
+        assert found == set(LAPSES)
 
 
 # In the first room people leave in every way, in the second everybody stays.

@@ -52,6 +52,8 @@ class World:
         self.knock = knock
         self.rooms: list[UUID] = []
         self.said: dict[UUID, list[tuple[str, int]]] = {}
+        self.roots: dict[UUID, list[int]] = {}
+        """Where in `said` are those that answer none."""
         self.links = [f"https://tunes.example/track/{uuid4().hex}" for _ in range(2)]
         self.card_version = 0
         self.acts = 0
@@ -68,7 +70,7 @@ class World:
             path = f"/chat/rooms/{room}/members/{moderator.id}"
             await owner.ok("PATCH", path, json={"role": "moderator"})
             self.rooms.append(room)
-            self.said[room] = []
+            self.said[room], self.roots[room] = [], []
             for n in range(MESSAGES_BEFORE):
                 who, last = n % len(self.people), len(self.rooms) - 1
                 await self.act(Act(kind="send", actor=who, target=0, room=last, n=n))
@@ -109,6 +111,8 @@ class World:
         assert answer.is_success, f"{act}: {answer.text}"
         told = answer.json() if answer.content else {}
         if act.kind in ("send", "reply"):
+            if act.kind == "send":
+                self.roots[room].append(len(self.said[room]))
             self.said[room].append((told["id"], actor))
         await self._note_who_is_there(act, room)
         return told
