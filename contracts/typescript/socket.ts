@@ -18,6 +18,7 @@ export interface Author {
   readonly display_name?: string | null;
   readonly avatar_url?: string | null;
   readonly artist?: Badge | null;
+  readonly is_bot?: boolean;
 }
 
 export interface Badge {
@@ -532,6 +533,8 @@ export interface Controls {
 }
 
 export const SUBPROTOCOL = "seda.v1.json";
+
+export const VERSION = 1;
 
 /** Every type of event that this release knows. */
 export const EVENT_TYPES = {

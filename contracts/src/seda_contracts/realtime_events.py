@@ -29,6 +29,7 @@ class Author(msgspec.Struct, frozen=True):
     display_name: str | None = None
     avatar_url: str | None = None
     artist: Badge | None = None
+    is_bot: bool = False
 
 
 class Link(msgspec.Struct, frozen=True):

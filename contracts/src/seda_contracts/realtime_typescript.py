@@ -35,6 +35,7 @@ def module() -> str:
             _rows("What stands in `d` of each ephemeral.", "Ephemerals", EPHEMERALS),
             _rows("What else the server says, by `op`.", "Controls", controls),
             f"export const SUBPROTOCOL = {quoted(realtime.SUBPROTOCOL)};\n",
+            f"export const VERSION = {realtime.VERSION};\n",
             _table(
                 "Every type of event that this release knows.",
                 "EVENT_TYPES",

@@ -100,7 +100,14 @@ REGISTRY = (
         "chat-realtime.sessions",
         "auth-gateway.revocations",
     ),
-    _row("A", auth.BotCreated, "auth-gateway", "user-artist.accounts", personal_data=True),
+    _row(
+        "A",
+        auth.BotCreated,
+        "auth-gateway",
+        "user-artist.accounts",
+        "chat-realtime.bots",
+        personal_data=True,
+    ),
     _row(
         "A",
         auth.AccountSuspended,

@@ -10,7 +10,7 @@ import type {
   Failure,
   RoomReady,
 } from "../../typescript/socket.js";
-import { CLOSES, EVENT_TYPES } from "../../typescript/socket.js";
+import { CLOSES, EVENT_TYPES, VERSION } from "../../typescript/socket.js";
 import { Backoff } from "./backoff.js";
 import type {
   Decision,
@@ -161,7 +161,7 @@ export class Core {
       for (const [id, room] of this.#rooms) {
         if (room.cursor !== null && !room.needsSnapshot) rooms[id] = room.cursor;
       }
-      this.#helloId = this.#say("hello", null, { ...credential, resume: { rooms } });
+      this.#helloId = this.#say("hello", null, { ...credential, resume: { rooms }, v: VERSION });
     }
     return this.#taken();
   }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const built = pathToFileURL(process.env.SEDA_CLIENT).href;
-const { CLOSES, Core, SETTINGS, reactionTo } = await import(built);
+const { CLOSES, Core, SETTINGS, VERSION, reactionTo } = await import(built);
 const ROOM = "019aa3c0-7d40-7003-8000-000000000003";
 const OTHER = "019aa3c0-7d40-7003-8000-000000000004";
 
@@ -103,7 +103,8 @@ test("hello resumes what has a cursor, and ready asks for the rest", () => {
   core.follow(OTHER, null, 0);
   core.tick(60_000);
   const [hello, subscription] = said(greet([told("current", 10)]));
-  assert.deepEqual(hello.d, { ticket: "t", resume: { rooms: { [ROOM]: { ep: "1", seq: 10 } } } });
+  const rooms = { [ROOM]: { ep: "1", seq: 10 } };
+  assert.deepEqual(hello.d, { ticket: "t", resume: { rooms }, v: VERSION });
   assert.deepEqual([subscription.op, subscription.room, subscription.d], ["room.sub", OTHER, {}]);
 });
 

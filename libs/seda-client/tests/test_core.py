@@ -7,6 +7,7 @@ import pytest
 from seda_client.core import (
     BACK_OFF_SECONDS_MAX,
     BACK_OFF_SECONDS_MIN,
+    SETTLED_SECONDS,
     Ask,
     ComeBack,
     Core,
@@ -16,7 +17,7 @@ from seda_client.core import (
     Stop,
     TokenNeeded,
 )
-from seda_contracts.realtime import Cursor
+from seda_contracts.realtime import VERSION, Cursor
 from seda_contracts.realtime_codes import CLOSES
 
 ROOM = UUID(int=1)
@@ -122,7 +123,8 @@ def test_hello_resumes_what_has_a_cursor_and_ready_asks_for_the_rest() -> None:
     core.closed(1006, now=0, random=1)
     core.follow(other)
     hello = core.hello({"ticket": "t"})
-    assert hello.body == {"ticket": "t", "resume": {"rooms": {str(ROOM): {"ep": "1", "seq": 10}}}}
+    cursors = {str(ROOM): {"ep": "1", "seq": 10}}
+    assert hello.body == {"ticket": "t", "resume": {"rooms": cursors}, "v": VERSION}
     assert core.receive(ready(told("replay")), now=0) == [Ask("room.sub", other, {})]
 
 
@@ -151,8 +153,20 @@ def test_the_ceiling_of_the_wait_grows_with_the_time_away_and_not_with_attempts(
     assert set(waits) == {ComeBack(BACK_OFF_SECONDS_MIN)}
     assert core.not_connected(now=108, random=0.5) == ComeBack(4)
     assert core.not_connected(now=10_000, random=1) == ComeBack(BACK_OFF_SECONDS_MAX)
-    core.receive(ready(), now=10_001)
-    assert core.closed(1006, now=10_002, random=1) == ComeBack(BACK_OFF_SECONDS_MIN)
+
+
+def test_a_connection_that_ends_at_once_does_not_end_the_trouble_one_that_lasted_does() -> None:
+    core = listening()
+    core.closed(1006, now=100, random=1)
+    for now in (104, 108):  # a server that dies of every greeting
+        core.receive(ready(), now=now)
+        assert core.closed(1011, now=now, random=1) == ComeBack(now - 100)
+    core.receive(ready(), now=116)
+    settled_at = 116 + SETTLED_SECONDS
+    assert core.closed(1006, now=settled_at, random=1) == ComeBack(BACK_OFF_SECONDS_MIN)
+    core.receive(ready(), now=settled_at)
+    just_before = settled_at + SETTLED_SECONDS - 0.5
+    assert core.closed(1006, now=just_before, random=1) == ComeBack(SETTLED_SECONDS - 0.5)
 
 
 def test_who_was_drained_comes_back_at_once_and_who_was_abusive_after_half_a_minute() -> None:

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from seda_contracts.events.artist import ArtistState
-from seda_contracts.events.auth import SessionRevoked
+from seda_contracts.events.auth import BotCreated, SessionRevoked
 from seda_contracts.events.unfurl import (
     Artwork,
     LinkUnresolvable,
@@ -190,6 +190,29 @@ async def test_a_changed_name_is_seen_live_and_in_history(chat: "Chat", other_ch
             assert (state["rev"], state["d"]["display_name"]) == (1, "Ann")
     (message,) = (await ben.ok("GET", f"/chat/rooms/{room}/messages"))["items"]
     assert message["author"]["handle"] == "ann"
+
+
+async def test_a_bot_is_seen_to_be_one_wherever_it_speaks(chat: "Chat") -> None:
+    ann, bot = chat.person(), chat.person()
+    room = await ann.room(bot)
+    created = BotCreated(
+        user_id=bot.id, owner_id=ann.id, created_at=utc_now(), display_name="Robot"
+    )
+    async with ann.socket(room) as anns:
+        await chat.publish(user_state(bot, "Robot", 1))
+        for _ in range(2):
+            await chat.publish(created)
+        state = await anns.until(op="st", t="author", rev=2)
+        assert state["d"]["is_bot"]
+        for who in (bot, ann):
+            said = await who.post(room, "I am what I am.")
+            event = await anns.until(op="ev", seq=said["seq"])
+            assert event["d"]["author"]["is_bot"] == (who is bot)
+    messages = (await ann.ok("GET", f"/chat/rooms/{room}/messages"))["items"]
+    assert [message["author"]["is_bot"] for message in messages] == [False, True]
+    members = (await ann.ok("GET", f"/chat/rooms/{room}/members"))["items"]
+    known = {member["user_id"]: member["person"]["is_bot"] for member in members}
+    assert known == {str(ann.id): False, str(bot.id): True}
 
 
 async def test_an_older_name_never_replaces_a_newer_one(chat: "Chat") -> None:

@@ -82,6 +82,7 @@ def test_everything_the_registry_promises_is_consumed() -> None:
         "chat-realtime.people",
         "chat-realtime.sessions",
         "chat-realtime.blocks",
+        "chat-realtime.bots",
     }
     assert consumers.__doc__
 

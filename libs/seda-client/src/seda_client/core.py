@@ -12,11 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_contracts.realtime import Cursor
+from seda_contracts.realtime import VERSION, Cursor
 from seda_contracts.realtime_codes import Reaction, reaction_to
 
 BACK_OFF_SECONDS_MIN = 0.5
 BACK_OFF_SECONDS_MAX = 30.0
+SETTLED_SECONDS = 10.0
+"""A connection that lived as long ends the trouble before it."""
 
 Frame = Mapping[str, Any]
 
@@ -100,6 +102,7 @@ class Core:
     is_ready: bool = False
     _drain_at: float | None = None
     _away_since: float | None = None
+    _ready_at: float | None = None
 
     # What the caller wants.
 
@@ -129,7 +132,7 @@ class Core:
             for room, known in self.rooms.items()
             if known.cursor is not None and not known.needs_snapshot
         }
-        return Ask("hello", None, {**credential, "resume": {"rooms": cursors}})
+        return Ask("hello", None, {**credential, "resume": {"rooms": cursors}, "v": VERSION})
 
     # What the server says.
 
@@ -137,7 +140,7 @@ class Core:
         """Frames and types that are not known mean nothing but their `seq`."""
         match frame.get("op"):
             case "ready":
-                return self._ready(frame)
+                return self._ready(frame, now)
             case "ev":
                 return self._event(frame)
             case "st" | "ep":
@@ -191,6 +194,9 @@ class Core:
         reaction: Reaction = close.reaction
         if reaction == "stop":
             return Stop(code, close.meaning)
+        if self._ready_at is not None and now - self._ready_at >= SETTLED_SECONDS:
+            self._away_since = None
+        self._ready_at = None
         drain_at, self._drain_at = self._drain_at, None
         # A process that ends sooner than it said has still given each client its moment.
         not_before = max(0.0, drain_at - now) if drain_at is not None else 0.0
@@ -207,16 +213,18 @@ class Core:
     # Inside.
 
     def _back_off(self, now: float, random: float) -> float:
-        """Full jitter below a ceiling that grows with the time away, not with the attempts."""
+        """Full jitter below a ceiling that grows with the time the trouble has lasted, not with the
+        attempts.
+        """
         if self._away_since is None:
             self._away_since = now
         away_seconds = now - self._away_since
         ceiling = min(max(away_seconds, BACK_OFF_SECONDS_MIN), BACK_OFF_SECONDS_MAX)
         return random * ceiling
 
-    def _ready(self, frame: Frame) -> list[Decision]:
+    def _ready(self, frame: Frame, now: float) -> list[Decision]:
         self.is_ready = True
-        self._away_since = None
+        self._ready_at = now
         decisions: list[Decision] = []
         told = {UUID(each["room"]): each for each in frame["rooms"]}
         for room in list(self.rooms):

@@ -9,6 +9,7 @@ from seda_contracts.events.artist import ArtistState
 from seda_contracts.events.auth import (
     AccountRestored,
     AccountSuspended,
+    BotCreated,
     RoleChanged,
     SessionRevoked,
 )
@@ -55,6 +56,14 @@ async def on_block_changed(
         await people.apply_block(tx, event)
 
 
+async def on_bot_created(
+    event: BotCreated, _: Delivery, *, db: Database, recording: Recording
+) -> None:
+    """No inbox: what is a bot stays one."""
+    async with db.begin() as tx:
+        await people.apply_bot(tx, recording.signals, event)
+
+
 async def on_artist_state(
     state: ArtistState, _: Delivery, *, db: Database, recording: Recording
 ) -> None:
@@ -97,8 +106,8 @@ def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...
     def with_parts(handler: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         return partial(handler, db=db, recording=recording)
 
-    cards_of, people_of, sessions_of, blocks_of = (
-        f"chat-realtime.{purpose}" for purpose in ("cards", "people", "sessions", "blocks")
+    cards_of, people_of, sessions_of, blocks_of, bots_of = (
+        f"chat-realtime.{purpose}" for purpose in ("cards", "people", "sessions", "blocks", "bots")
     )
     return (
         Subscription(TrackResolved, with_parts(on_track_resolved), consumer=cards_of),
@@ -106,6 +115,7 @@ def subscriptions(db: Database, recording: Recording) -> tuple[Subscription, ...
         Subscription(UserState, with_parts(on_user_state), consumer=people_of),
         Subscription(ArtistState, with_parts(on_artist_state), consumer=people_of),
         Subscription(BlockChanged, with_parts(on_block_changed), consumer=blocks_of),
+        Subscription(BotCreated, with_parts(on_bot_created), consumer=bots_of),
         Subscription(SessionRevoked, with_parts(on_session_revoked), consumer=sessions_of),
         Subscription(RoleChanged, with_parts(on_role_changed), consumer=sessions_of),
         Subscription(AccountSuspended, with_parts(on_account_suspended), consumer=sessions_of),

@@ -351,6 +351,14 @@ class BlockRow(Table, table=True):
     is_blocked: bool = Field(sa_column=Column(Boolean, nullable=False))
 
 
+class BotRow(Table, table=True):
+    """An account that auth-gateway told us is no person's."""
+
+    __tablename__ = "bot"
+
+    user_id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+
+
 class PersonRow(Table, table=True):
     __tablename__ = "person"
     __table_args__ = (

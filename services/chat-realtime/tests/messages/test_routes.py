@@ -38,6 +38,7 @@ async def test_a_message_is_stored_and_shown_with_the_position_of_the_room(chat:
         "display_name": None,
         "avatar_url": None,
         "artist": None,
+        "is_bot": False,
     }
     assert (page["ep"], page["seq"], page["next_cursor"]) == ("1", posted["seq"], None)
 

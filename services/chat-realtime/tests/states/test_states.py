@@ -14,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from seda_client import RoomState
 from seda_contracts.realtime_events import EVENTS
 
-from .world import Act, Fresh, World, assert_same, introduce, read_anew
+from .fresh import PAGE_MESSAGES, Fresh, assert_same, is_same, read_anew
+from .lapses import LAPSES
+from .world import MESSAGES_BEFORE, Act, World, introduce
 
 if TYPE_CHECKING:
     from conftest import Chat
@@ -29,8 +32,14 @@ REPLAY_ENTRIES = 8
 """So short here that who was away for a while has to read a snapshot."""
 EXAMPLES_SETTING = "STATE_EXAMPLES"
 
-TALK = ("send", "send", "reply", "edit", "delete", "react", "react", "unreact", "card", "read")
-ARRANGE = ("pin", "pin", "unpin", "set", "archive", "bury", "mute", "unmute", "role")
+# Without too much of what ends a story early: deleted messages, muted people, archived rooms.
+TALK = (
+    *("send", "reply", "reply", "edit", "edit", "react", "react", "react", "unreact"),
+    *("delete", "card", "read"),
+)
+ARRANGE = ("pin", "pin", "pin", "unpin", "set", "archive", "bury", "mute", "unmute", "role")
+MEANWHILE = ("edit", "edit", "edit", "react", "react", "react", "unreact", "reply")
+AND_MORE = (*MEANWHILE, "reply", "pin", "delete")
 COME_AND_GO = ("join", "leave", "add", "add", "kick", "ban", "unban")
 
 
@@ -53,11 +62,17 @@ def by_staff(*kinds: str) -> st.SearchStrategy[Act]:
 
 devices = st.integers(0, DEVICES - 1)
 rooms = st.integers(0, 1)
+meanwhiles = st.lists(acts(*MEANWHILE), min_size=4, max_size=5)
+more_meanwhile = st.lists(acts(*AND_MORE), min_size=4, max_size=5)
+newer = st.integers(-PAGE_MESSAGES, -1)
+older = st.integers(-MESSAGES_BEFORE, -PAGE_MESSAGES - 1)
+"""Messages of the newest page and before it, counted from the last."""
 
 
 class StateMachine(RuleBasedStateMachine):
     make_world: Callable[[], World]
     loop: asyncio.AbstractEventLoop
+    found: set[type[RoomState]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,22 +82,39 @@ class StateMachine(RuleBasedStateMachine):
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(work, 30))
 
-    @rule(act=acts(*TALK))
-    def somebody_talks(self, act: Act) -> None:
-        self.run(self.world.act(act))
-
-    @rule(several=st.lists(acts(*TALK), min_size=4, max_size=12))
-    def everybody_talks(self, several: list[Act]) -> None:
+    async def one_after_the_other(self, several: list[Act]) -> None:
         for act in several:
-            self.run(self.world.act(act))
+            await self.world.act(act)
 
-    @rule(act=by_staff(*ARRANGE))
-    def somebody_arranges(self, act: Act) -> None:
-        self.run(self.world.act(act))
+    def about_one_message(self, room: int, place: int, several: list[Act]) -> list[Act]:
+        n = self.world.roots[self.world.rooms[room]][place]
+        return [replace(act, room=room, n=n) for act in several]
 
-    @rule(act=st.one_of(acts("join", "leave"), by_staff(*COME_AND_GO)))
-    def somebody_comes_or_goes(self, act: Act) -> None:
-        self.run(self.world.act(act))
+    @rule(several=st.lists(acts(*TALK), min_size=4, max_size=10))
+    def people_talk(self, several: list[Act]) -> None:
+        self.run(self.one_after_the_other(several))
+
+    @rule(several=st.lists(by_staff(*ARRANGE), min_size=2, max_size=5))
+    def staff_arranges(self, several: list[Act]) -> None:
+        self.run(self.one_after_the_other(several))
+
+    @rule(
+        several=st.lists(
+            st.one_of(acts("join", "leave"), by_staff(*COME_AND_GO)), min_size=2, max_size=4
+        )
+    )
+    def people_come_and_go(self, several: list[Act]) -> None:
+        self.run(self.one_after_the_other(several))
+
+    @rule(mute=by_staff("mute"), goes=by_staff("kick", "leave"))
+    def somebody_muted_goes_and_comes_back(self, mute: Act, goes: Act) -> None:
+        who, room = mute.target % 2 + 2, mute.room
+        mute = replace(mute, target=who)
+        goes = replace(goes, target=who, room=room)
+        if goes.kind == "leave":
+            goes = replace(goes, actor=who)
+        self.run(self.one_after_the_other([mute, goes, replace(mute, kind="add")]))
+        self.what_a_device_knows_is_true(mute.actor, room)
 
     @rule(device=devices, process=st.integers(0, 1))
     def a_device_connects(self, device: int, process: int) -> None:
@@ -104,30 +136,36 @@ class StateMachine(RuleBasedStateMachine):
     def a_device_lags(self, device: int, room: int) -> None:
         self.run(self.world.devices[device].be_told_that_it_lags(self.world.rooms[room]))
 
-    @rule(device=devices, room=rooms, meanwhile=st.lists(acts(*TALK, "pin", "leave"), max_size=5))
-    def a_device_reads_a_room(self, device: int, room: int, meanwhile: list[Act]) -> None:
-        self.run(self.world.devices[device].read(self.world.rooms[room], meanwhile))
+    @rule(device=devices, room=rooms, meanwhile=meanwhiles, place=newer)
+    def a_device_reads_a_room(
+        self, device: int, room: int, meanwhile: list[Act], place: int
+    ) -> None:
+        there = self.about_one_message(room, place, meanwhile)
+        self.run(self.world.devices[device].connect())
+        self.run(self.world.devices[device].read(self.world.rooms[room], there))
+        self.what_a_device_knows_is_true(device, room)
 
-    @rule(device=devices, room=rooms)
-    def a_device_asks_for_older_words(self, device: int, room: int) -> None:
-        self.run(self.world.devices[device].ask_for_older(self.world.rooms[room]))
-
-    @rule(device=devices, room=rooms)
-    def older_words_arrive(self, device: int, room: int) -> None:
-        self.world.devices[device].take_older(self.world.rooms[room])
+    @rule(device=devices, room=rooms, here=meanwhiles, there=more_meanwhile, new=newer, old=older)
+    def pages_arrive_late(
+        self, device: int, room: int, here: list[Act], there: list[Act], new: int, old: int
+    ) -> None:
+        acts = self.about_one_message(room, new, here) + self.about_one_message(room, old, there)
+        self.run(self.world.devices[device].read_on(self.world.rooms[room], acts))
+        self.what_a_device_knows_is_true(device, room)
 
     @rule(device=devices)
     def a_device_hopes_to_be_let_in_again(self, device: int) -> None:
         self.run(self.world.devices[device].follow_again())
 
-    @rule()
-    def what_everybody_knows_is_true(self) -> None:
-        self.run(self.world.check())
+    @rule(device=devices, room=rooms)
+    def what_a_device_knows_is_true(self, device: int, room: int) -> None:
+        self.run(self.world.check_device(self.world.devices[device], self.world.rooms[room]))
 
     def teardown(self) -> None:
         try:
             self.run(self.world.check())
         finally:
+            self.found |= self.world.found
             self.run(self.world.close())
 
 
@@ -152,8 +190,11 @@ def test_state_equals_events(
 ) -> None:
     monkeypatch.setattr("chat_realtime.live.joining.REPLAY_ENTRIES_MAX", REPLAY_ENTRIES)
     more = os.environ.get(EXAMPLES_SETTING)
+    found: set[type[RoomState]] = set()
     machine = type(
-        "Machine", (StateMachine,), {"make_world": staticmethod(make_world), "loop": loop}
+        "Machine",
+        (StateMachine,),
+        {"make_world": staticmethod(make_world), "loop": loop, "found": found},
     )
     run_state_machine_as_test(
         machine,
@@ -162,13 +203,15 @@ def test_state_equals_events(
             max_examples=int(more) if more else 6,
             derandomize=not more,
             phases=[Phase.generate, Phase.shrink] if more else [Phase.generate],
-            stateful_step_count=30,
+            stateful_step_count=25,
             database=None,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=bool(more),
         ),
     )
+    if not more:  # a few other stories may well miss one
+        assert found == set(LAPSES)
 
 
 # In the first room people leave in every way, in the second everybody stays.
@@ -228,9 +271,7 @@ async def test_every_event_and_every_field_of_it_is_missed_when_it_is_missing(
     async def is_missed(leave_out: Callable[[Any], Any]) -> bool:
         for room in world.rooms:
             state = await world.from_the_log_alone(viewer, room, leave_out)
-            try:
-                assert_same(state, _there(fresh[room]))
-            except AssertionError:
+            if not is_same(state, _there(fresh[room])):
                 return True
         return False
 

@@ -51,11 +51,8 @@ async def tie_links(
 
 
 async def attach_card(tx: AsyncSession, recording: Recording, event: TrackResolved) -> None:
-    """Show the card on every message with the link. Doing it again finds nothing left to do.
-
-    A message may be sent while this runs, seeing no card yet; it has asked for the link itself, and
-    the answer to that comes through here again.
-    """
+    """Show the card on every message with the link. Doing it again finds nothing left to do."""
+    await store.claim_card(tx, event.link_id)
     await store.put_card(
         tx,
         link_id=event.link_id,

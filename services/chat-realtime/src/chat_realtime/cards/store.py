@@ -1,6 +1,6 @@
 """The SQL of links and their cards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,24 @@ from sqlmodel import col, delete, select
 
 from chat_realtime.cards.domain import FoundLink, ShownCard
 from chat_realtime.tables import CardRow, MessageLinkRow
+
+CARD_SLOTS = 1_024
+"""Locks for all cards: a batch has many links, and PostgreSQL room for a few thousand locks."""
+
+
+def hold_cards_sql(slots: str) -> str:
+    """What shows cards holds them shared, who replaces one holds it alone; both before any room, in
+    the order of the slots, so that no two wait for each other. `slots` is where they are bound.
+    """
+    return f"""
+        SELECT pg_advisory_xact_lock_shared(hashtext('chat.card'), slot)
+        FROM unnest(CAST({slots} AS int[])) AS slot
+        """  # noqa: S608 - a placeholder of our own
+
+
+_HOLD_CARDS = text(hold_cards_sql(":slots"))
+
+_CLAIM_CARD = text("SELECT pg_advisory_xact_lock(hashtext('chat.card'), :slot)")
 
 _PUT_CARD = text(
     """
@@ -58,6 +76,30 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     room_id: UUID
     message_id: UUID
     shown: ShownCard
+
+
+async def hold_cards(tx: AsyncSession, link_ids: Collection[UUID]) -> None:
+    """Until the commit their cards stay what they are, also the ones that are not there yet. Before
+    a room is locked.
+
+    Else a card that is replaced meanwhile would not come to a message that shows the one before:
+    its room is not yet one with the link.
+    """
+    if link_ids:
+        await tx.execute(_HOLD_CARDS, {"slots": slots_of(link_ids)})
+
+
+async def claim_card(tx: AsyncSession, link_id: UUID) -> None:
+    """Wait for whoever holds it."""
+    await tx.execute(_CLAIM_CARD, {"slot": _slot(link_id)})
+
+
+def slots_of(link_ids: Collection[UUID]) -> list[int]:
+    return sorted({_slot(each) for each in link_ids})
+
+
+def _slot(link_id: UUID) -> int:
+    return link_id.int % CARD_SLOTS
 
 
 async def known_cards(tx: AsyncSession, links: Sequence[FoundLink]) -> dict[UUID, ShownCard]:

@@ -58,6 +58,8 @@ async def edit_message(
 ) -> int:
     """The room's seq of the edit; when nothing changes there is none, and it is the message's."""
     check_text(text)
+    links = find_links(text)
+    await cards_store.hold_cards(tx, [link.link_id for link in links])
     standing = await lock_standing(tx, room_id, principal)
     now = recording.now()
     standing.check_may_speak(now)
@@ -71,7 +73,6 @@ async def edit_message(
     message.edit_version += 1
     message.edited_at = now
     await tx.flush()
-    links = find_links(text)
     shown = await known_cards(tx, links)
     await cards_store.remove_links(tx, message_id)
     await tie_links(tx, recording, room_id=room_id, message_id=message_id, links=links, shown=shown)

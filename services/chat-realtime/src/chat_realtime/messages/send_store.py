@@ -16,8 +16,11 @@ from seda_db import DriverTransaction
 
 from chat_realtime.attention.store import named_sql
 from chat_realtime.cards.domain import ShownCard
+from chat_realtime.cards.store import hold_cards_sql, slots_of
 from chat_realtime.people.store import CARD_SQL
 from chat_realtime.rooms.domain import RoleName
+
+_HOLD_CARDS = hold_cards_sql("$1")
 
 _LOCK = """
     SELECT id FROM chat.room WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
@@ -282,6 +285,12 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 _encoder = msgspec.json.Encoder()
 _decode_looked = msgspec.json.Decoder(Looked).decode
 _decode_written = msgspec.json.Decoder(Written).decode
+
+
+async def hold_cards(tx: DriverTransaction, link_ids: Collection[UUID]) -> None:
+    """As `cards.store.hold_cards`, whatever the links of a message lead to."""
+    if link_ids:
+        await tx.scalar(_HOLD_CARDS, slots_of(link_ids))
 
 
 async def lock_rooms(tx: DriverTransaction, room_ids: Collection[UUID]) -> None:

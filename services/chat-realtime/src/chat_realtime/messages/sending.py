@@ -198,6 +198,8 @@ async def send_messages(
 
 async def _look(tx: DriverTransaction, drafts: Sequence[Draft], *, now: datetime) -> Facts:
     """Lock the rooms, then look: a mute or ban that came first is seen, a later one waits."""
+    link_ids = {link.link_id for draft in drafts for link in draft.links}
+    await send_store.hold_cards(tx, link_ids)
     await send_store.lock_rooms(tx, {draft.room_id for draft in drafts})
     asked = [
         Asked(
@@ -208,7 +210,6 @@ async def _look(tx: DriverTransaction, drafts: Sequence[Draft], *, now: datetime
         )
         for draft in drafts
     ]
-    link_ids = {link.link_id for draft in drafts for link in draft.links}
     handles = {handle for draft in drafts for handle in draft.handles}
     looked = await send_store.look(tx, asked, link_ids=link_ids, handles=handles, now=now)
     return Facts(looked, drafts, now=now)

@@ -1,1 +1,1 @@
-"""Authors as others see them: a projection of what user-artist publishes."""
+"""Authors as others see them: a projection of what user-artist and auth-gateway publish."""

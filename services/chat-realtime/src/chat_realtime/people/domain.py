@@ -19,6 +19,7 @@ class AuthorCard(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     avatar_url: str | None = None
     artist: ArtistBadge | None = None
+    is_bot: bool = False
 
 
 class AuthorChanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,8 @@ CARD_SQL = """
                 'artist_name', artist.artist_name,
                 'verified', artist.verified)
             FROM chat.artist WHERE artist.user_id = asked.user_id
-            ORDER BY artist.verified DESC, artist.artist_id LIMIT 1))
+            ORDER BY artist.verified DESC, artist.artist_id LIMIT 1),
+        'is_bot', EXISTS (SELECT FROM chat.bot WHERE bot.user_id = asked.user_id))
 """
 """An author card; the surrounding query names the author `asked.user_id` and joins `person`."""
 
@@ -73,11 +74,16 @@ _PUT_BLOCK = text(
     """
 )
 
-# Each version only rises, so their sum orders the cards of one person.
+_PUT_BOT = text(
+    "INSERT INTO chat.bot (user_id) VALUES (:user_id) ON CONFLICT DO NOTHING RETURNING user_id"
+)
+
+# Each version only rises, and a bot stays one, so their sum orders the cards of one person.
 _REVISION = text(
     """
     SELECT coalesce((SELECT version FROM chat.person WHERE user_id = :user_id), 0)
          + coalesce((SELECT sum(version) FROM chat.artist WHERE user_id = :user_id), 0)
+         + (SELECT count(*) FROM chat.bot WHERE user_id = :user_id)
     """
 )
 
@@ -105,6 +111,11 @@ async def put_artist(tx: AsyncSession, state: ArtistState) -> bool:
     """False when something newer, or the same, is known already."""
     parameters = msgspec.to_builtins(state, builtin_types=(UUID,))
     return await tx.scalar(_PUT_ARTIST, parameters) is not None
+
+
+async def put_bot(tx: AsyncSession, user_id: UUID) -> bool:
+    """False when it is known already."""
+    return await tx.scalar(_PUT_BOT, {"user_id": user_id}) is not None
 
 
 async def put_block(tx: AsyncSession, event: BlockChanged) -> None:
