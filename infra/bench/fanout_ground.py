@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from seda_contracts.realtime import SUBPROTOCOL
 from seda_devrunner.checkout import ROOT
 from seda_messaging.provision import provision
 from seda_runtime.ids import uuid7
+from seda_testkit import child
 from seda_testkit.databases import DatabaseFactory, ServiceDatabase
 from seda_testkit.keys import GatewayKeys
 from seda_testkit.nats import EmbeddedNats
@@ -340,12 +342,15 @@ async def start(
     environment: dict[str, str] | None = None,
     stdin: int | None = None,
 ) -> Process:
-    """On a core of its own where there are two."""
+    """On a core of its own where there are two, and no longer than this process lives."""
     mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core} & mine or mine)
     try:
         return await asyncio.create_subprocess_exec(
-            *command, stdout=PIPE, stdin=stdin, env=os.environ | (environment or {})
+            *child.wrap(list(command), death_signal=signal.SIGTERM),
+            stdout=PIPE,
+            stdin=stdin,
+            env=os.environ | (environment or {}),
         )
     finally:
         os.sched_setaffinity(0, mine)

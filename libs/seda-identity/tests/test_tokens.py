@@ -65,6 +65,30 @@ async def test_a_sound_token_gives_its_claims_again_and_again(
     assert (await verifier.verify(token))["sub"] == str(USER)
 
 
+@pytest.mark.parametrize(("remembered_max", "checks"), [(0, 2), (1, 1)])
+async def test_a_token_is_checked_again_unless_it_is_remembered(
+    keys: GatewayKeys, monkeypatch: pytest.MonkeyPatch, remembered_max: int, checks: int
+) -> None:
+    asked: list[str] = []
+    real = JwksCache.key
+
+    async def counted(self: JwksCache, kid: str) -> Any:
+        asked.append(kid)
+        return await real(self, kid)
+
+    monkeypatch.setattr(JwksCache, "key", counted)
+    verifier = TokenVerifier(
+        JwksCache(f"{keys.gateway_url}/.well-known/jwks.json"),
+        issuer="seda-gateway",
+        audience="seda-api",
+        token_type="at+jwt",
+        remembered_max=remembered_max,
+    )
+    token = signed(keys)
+    assert await verifier.verify(token) == await verifier.verify(token)
+    assert len(asked) == checks
+
+
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", ""])
 @pytest.mark.parametrize("signature", ["", "AAAA"])
 async def test_attack_001_no_algorithm(

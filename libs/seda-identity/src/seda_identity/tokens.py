@@ -91,13 +91,24 @@ class JwksCache:
 
 
 class TokenVerifier:
-    """Checks tokens of one type, issuer and audience. Verified ones are remembered until `exp`."""
+    """Checks tokens of one type, issuer and audience. Verified ones are remembered until `exp`,
+    the newest `remembered_max` of them: none where a token comes once.
+    """
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str, token_type: str) -> None:
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        issuer: str,
+        audience: str,
+        token_type: str,
+        remembered_max: int = VERIFIED_TOKENS_MAX,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._type = token_type
+        self._remembered_max = remembered_max
         self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     async def verify(self, token: str) -> dict[str, Any]:
@@ -110,7 +121,7 @@ class TokenVerifier:
             return known
         claims = await self._check(token)
         self._verified[token] = claims
-        if len(self._verified) > VERIFIED_TOKENS_MAX:
+        if len(self._verified) > self._remembered_max:
             self._verified.popitem(last=False)
         return claims
 

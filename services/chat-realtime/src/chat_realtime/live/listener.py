@@ -82,6 +82,11 @@ class _Protocol(ServerProtocol):
         super().__init__(**options)
         self._take_frame = take_frame
 
+    def forget_request(self) -> None:
+        """The parser would keep it, with every header, for as long as the connection lives."""
+        self.parser = self.parse()
+        next(self.parser)
+
     def recv_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
             # RFC 6455, 5.4: a control frame may stand between the fragments of a message, and a
@@ -90,6 +95,8 @@ class _Protocol(ServerProtocol):
         super().recv_frame(frame)
         self.events.clear()
         self._take_frame(frame)
+        # The parser keeps the last frame until the next one comes.
+        frame.data = b""
 
 
 class Connection(asyncio.Protocol):
@@ -262,6 +269,7 @@ class Connection(asyncio.Protocol):
             response = self._protocol.accept(request)
         self._protocol.send_response(response)
         if self._protocol.state is State.OPEN:
+            self._protocol.forget_request()
             self._flush()
             if self._protocol.subprotocol not in (None, realtime.SUBPROTOCOL):
                 self.close(CLOSE_VERSION, "the subprotocol is " + realtime.SUBPROTOCOL)

@@ -59,11 +59,18 @@ class Admitted:
 
 def make_door(gateway_url: str, *, now: Clock) -> Door:
     keys = JwksCache(f"{gateway_url.rstrip('/')}/.well-known/jwks.json")
+    # A socket shows its ticket or token once; its claims would be much of its memory.
     return Door(
         tickets=TokenVerifier(
-            keys, issuer=ISSUER, audience="chat-realtime", token_type="seda-ticket+jwt"
+            keys,
+            issuer=ISSUER,
+            audience="chat-realtime",
+            token_type="seda-ticket+jwt",
+            remembered_max=0,
         ),
-        tokens=TokenVerifier(keys, issuer=ISSUER, audience="seda-api", token_type="at+jwt"),
+        tokens=TokenVerifier(
+            keys, issuer=ISSUER, audience="seda-api", token_type="at+jwt", remembered_max=0
+        ),
         now=now,
     )
 
