@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fanout_ground import (
+    Crowd,
     Load,
     Peer,
     Result,
@@ -149,17 +150,24 @@ async def costing(
 async def idle(*behind: object) -> dict[str, float]:
     """KiB of resident memory per connection that says nothing."""
     grown: dict[str, float] = {}
-    async with seda(*behind) as ours:  # type: ignore[arg-type]
-        before = ours.rss_kib
-        crowd = await ours.rooms(IDLE_MEMBERS, per_room=IDLE_PER_ROOM)
-        async with load(crowd, IDLE_MEMBERS):
-            grown[ours.name] = (ours.rss_kib - before) / IDLE_MEMBERS
+    for name, is_in_room in (("seda", True), ("seda, in no room", False)):
+        async with seda(*behind) as ours:  # type: ignore[arg-type]
+            few = await ours.rooms(IDLE_PER_ROOM, per_room=IDLE_PER_ROOM, is_in_room=is_in_room)
+            crowd = await ours.rooms(IDLE_MEMBERS, per_room=IDLE_PER_ROOM, is_in_room=is_in_room)
+            grown[name] = await growth(ours, few, crowd)
     for name, command in peer_commands().items():
         async with peer(name, command) as server:
-            before = server.rss_kib
-            async with load(server.crowd(IDLE_MEMBERS), IDLE_MEMBERS):
-                grown[name] = (server.rss_kib - before) / IDLE_MEMBERS
+            few, crowd = server.crowd(IDLE_PER_ROOM), server.crowd(IDLE_MEMBERS)
+            grown[name] = await growth(server, few, crowd)
     return grown
+
+
+async def growth(server: Peer, few: Crowd, crowd: Crowd) -> float:
+    """KiB per connection. What a server makes once for whoever comes first is made before."""
+    async with load(few, IDLE_PER_ROOM):
+        before = server.rss_kib
+    async with load(crowd, IDLE_MEMBERS):
+        return (server.rss_kib - before) / (IDLE_MEMBERS - IDLE_PER_ROOM)
 
 
 async def stalling(ours: Seda) -> dict[str, float]:

@@ -41,6 +41,8 @@ TEXT = (
 )
 PLAIN = '{"room":"lobby","text":"' + TEXT + '"}'
 ENGINE = '42["message",' + PLAIN + "]"
+HELLO_STEPS = 3
+"""Welcome, hello and ready; what follows is about the room."""
 ENGINE_STEPS = "0{\t40\t40{"
 
 PEOPLE = """
@@ -187,10 +189,12 @@ class Seda(Peer):
             ),
         )
 
-    async def rooms(self, members: int, *, per_room: int) -> Crowd:
-        """The members spread over rooms; nothing is published there."""
+    async def rooms(self, members: int, *, per_room: int, is_in_room: bool = True) -> Crowd:
+        """The members spread over rooms, where nothing is published, or only let in."""
         crowds = [await self.room(per_room) for _ in range(members // per_room)]
         steps = [line for crowd in crowds for line in crowd.steps]
+        if not is_in_room:
+            steps = ["\t".join(line.split("\t")[:HELLO_STEPS]) for line in steps]
         return replace(crowds[0], steps=steps, feed=())
 
     async def _position(self, room: UUID) -> tuple[str, int, int]:

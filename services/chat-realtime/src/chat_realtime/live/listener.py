@@ -34,6 +34,7 @@ WRITE_LOW_WATER_BYTES = 16 * 1024
 KERNEL_SEND_BUFFER_BYTES = 64 * 1024
 """Without it the kernel hides a stalled reader for about 4 MB."""
 OTHER_VERSIONS = "seda."
+_SUBPROTOCOLS = [Subprotocol(realtime.SUBPROTOCOL)]
 _LINGER_RESET = struct.pack("ii", 1, 0)
 # Without contexts a compressed frame serves everyone, and no connection keeps a window.
 _EXTENSIONS = [
@@ -82,6 +83,21 @@ class _Protocol(ServerProtocol):
         super().__init__(**options)
         self._take_frame = take_frame
 
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Ours, or none when none was asked for.
+
+        A client of another version of ours gets what it asked for and then close code 4502: a
+        browser does not show its page why a handshake was refused.
+        """
+        if not subprotocols:
+            return None
+        if realtime.SUBPROTOCOL in subprotocols:
+            return Subprotocol(realtime.SUBPROTOCOL)
+        for other in subprotocols:
+            if other.startswith(OTHER_VERSIONS):
+                return other
+        raise NegotiationError(f"the subprotocol is {realtime.SUBPROTOCOL}")
+
     def forget_request(self) -> None:
         """The parser would keep it, with every header, for as long as the connection lives."""
         self.parser = self.parse()
@@ -122,9 +138,8 @@ class Connection(asyncio.Protocol):
         options = listener.options
         self._protocol = _Protocol(
             self._take_frame,
-            origins=[*(cast("Origin", origin) for origin in options.origins), None],
-            subprotocols=[Subprotocol(realtime.SUBPROTOCOL)],
-            select_subprotocol=_select_subprotocol,
+            origins=listener.origins,
+            subprotocols=_SUBPROTOCOLS,
             max_size=options.frame_bytes_max,
             extensions=_EXTENSIONS if options.deflate else None,
         )
@@ -145,7 +160,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_HIGH_WATER_BYTES, WRITE_LOW_WATER_BYTES)
-        self._set_socket_option(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BUFFER_BYTES)
         self.write = self._transport.write
         self._listener.connections.add(self)
         self._listener.emptied.clear()
@@ -348,14 +362,11 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         # Closing alone leaves what the kernel still holds for a dead reader; a reset frees it.
-        self._set_socket_option(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-        self._transport.abort()
-
-    def _set_socket_option(self, level: int, option: int, value: int | bytes) -> None:
         peer = self._transport.get_extra_info("socket")
-        # The peer may have gone between accept and here; the transport reports that by itself.
+        # The peer may have gone already; the transport reports that by itself.
         with contextlib.suppress(OSError):
-            peer.setsockopt(level, option, value)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        self._transport.abort()
 
 
 class Listener:
@@ -363,6 +374,7 @@ class Listener:
 
     def __init__(self, options: ListenerOptions, edge: Edge) -> None:
         self.options = options
+        self.origins = [*(cast("Origin", origin) for origin in options.origins), None]
         self.edge = edge
         self.connections: set[Connection] = set()
         self.emptied = asyncio.Event()
@@ -392,7 +404,12 @@ class Listener:
             options.port,
             reuse_port=options.reuse_port or None,
             backlog=1024,
+            start_serving=False,
         )
+        # Accepted sockets inherit it: to set it on each takes a system call and keeps an object.
+        for listening in self._server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SEND_BUFFER_BYTES)
+        await self._server.start_serving()
         self._timer = self._loop.call_later(options.tick_seconds, self._tick)
 
     def forget(self, connection: Connection) -> None:
@@ -454,21 +471,3 @@ def _refusal(protocol: ServerProtocol, request: Request, listener: Listener) -> 
     if "Origin" not in request.headers and "Cookie" in request.headers:
         return protocol.reject(HTTPStatus.FORBIDDEN, "A browser must send its Origin.\n")
     return None
-
-
-def _select_subprotocol(
-    _protocol: ServerProtocol, offered: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    """Ours, or none when none was asked for.
-
-    A client of another version of ours gets what it asked for and then close code 4502: a browser
-    does not show its page why a handshake was refused.
-    """
-    if not offered:
-        return None
-    if realtime.SUBPROTOCOL in offered:
-        return Subprotocol(realtime.SUBPROTOCOL)
-    for other in offered:
-        if other.startswith(OTHER_VERSIONS):
-            return other
-    raise NegotiationError(f"the subprotocol is {realtime.SUBPROTOCOL}")

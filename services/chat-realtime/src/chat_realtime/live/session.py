@@ -89,7 +89,6 @@ class Session:
         "_refusals",
         "_tokens",
         "_tokens_at",
-        "_typed_at",
         "heard_at",
         "rooms",
     )
@@ -101,11 +100,12 @@ class Session:
         self._tokens = float(limits.commands_burst)
         self._tokens_at = now
         self._refusals = 0
-        self._typed_at: dict[UUID, float] = {}
         self.heard_at = now
         """When a well-formed command last came. Pongs do not count: a frozen page sends them."""
-        self.rooms: set[UUID] = set()
-        """Rooms asked for and not given up; the audience lists are the hub's."""
+        self.rooms: dict[UUID, float | None] = {}
+        """Rooms asked for and not given up, and when a hint of typing last passed there. The
+        audience lists are the hub's.
+        """
 
     def receive(self, payload: bytes, *, now: float) -> list[Decision]:
         """What to do about one text message. After a Close nothing is decided any more."""
@@ -142,13 +142,12 @@ class Session:
 
     def leave(self, room: UUID) -> None:
         """Forget a room that the server took away or refused."""
-        self.rooms.discard(room)
-        self._typed_at.pop(room, None)
+        self.rooms.pop(room, None)
 
     def greet(self, rooms: Iterable[UUID]) -> None:
         """The client has proven who it is by other means than a hello."""
         self._phase = Phase.GREETED
-        self.rooms.update(rooms)
+        self.rooms |= dict.fromkeys(rooms)
 
     def end(self) -> None:
         self._phase = Phase.CLOSED
@@ -181,11 +180,11 @@ class Session:
                 if len(hello.resume.rooms) > self._limits.rooms_max:
                     return self._close(CLOSE_MALFORMED, "too many rooms to resume")
                 self._phase = Phase.GREETED
-                self.rooms.update(hello.resume.rooms)
+                self.rooms |= dict.fromkeys(hello.resume.rooms)
             case realtime.Subscribe() if command.room is not None:
-                if len(self.rooms | {command.room}) > self._limits.rooms_max:
+                if command.room not in self.rooms and len(self.rooms) >= self._limits.rooms_max:
                     return _reject(envelope, "too_large", "too many rooms on this socket")
-                self.rooms.add(command.room)
+                self.rooms.setdefault(command.room)
             case realtime.Typing() if command.room is not None:
                 if command.room not in self.rooms:
                     return _reject(envelope, "not_member", "subscribe to the room first")
@@ -194,10 +193,10 @@ class Session:
 
     def _may_type(self, room: UUID, now: float) -> bool:
         """One hint per room and interval; the rest vanish, being worth nothing late."""
-        last = self._typed_at.get(room)
+        last = self.rooms[room]
         if last is not None and now - last < self._limits.typing_interval_seconds:
             return False
-        self._typed_at[room] = now
+        self.rooms[room] = now
         return True
 
     def _take_token(self, now: float) -> bool:
