@@ -15,13 +15,16 @@ from track_unfurl.metadata.reading import (
 SOURCE = "deezer_api"
 COVER_PIXELS = 1_000
 
-_VERDICT_BY_ERROR: dict[object, Verdict] = {4: "busy", 700: "busy", 800: "not_found"}
+_VERDICT_BY_ERROR: dict[int, Verdict] = {4: "busy", 700: "busy", 800: "not_found"}
 
 
 def read_deezer(body: bytes) -> Reading:
     answer = decode(body)
     if isinstance(member(answer, "error"), dict):
-        verdict = _VERDICT_BY_ERROR.get(member(answer, "error", "code"), "unreadable")
+        code = member(answer, "error", "code")
+        verdict = (
+            _VERDICT_BY_ERROR.get(code, "unreadable") if isinstance(code, int) else "unreadable"
+        )
         return Reading(source=SOURCE, verdict=verdict)
     title = clean_text(member(answer, "title") or member(answer, "name"))
     if title is None:
