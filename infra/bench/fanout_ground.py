@@ -314,9 +314,11 @@ async def seda(
     process = await start(command, core=SERVER_CORE, environment=settings)
     try:
         port = await asyncio.wait_for(_listening(process), START_SECONDS_MAX)
+        # Until its end: who cannot write what it has to say does not end.
         reading = asyncio.create_task(_read_on(process))
         yield Seda("seda", process, port, database, broker, postgres, keys)
-        reading.cancel()
+        await end(process)
+        await reading
     finally:
         await end(process)
         keys.close()

@@ -70,7 +70,7 @@ def configure_logging(*, service: str, version: str, env: str, level: str) -> No
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(getattr(logging, level.upper()), logging.INFO))
-    for noisy in ("httpx", "httpcore", "nats", "alembic", "asyncio", "_granian"):
+    for noisy in ("httpx", "httpcore", "nats", "alembic", "asyncio", "_granian", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 import pytest
-from chat_realtime.live.listener import Listener
+from chat_realtime.live.listener import KERNEL_SEND_BUFFER_BYTES, Listener
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -115,6 +115,18 @@ async def test_attack_101_a_client_that_stops_reading_is_noticed_then_cut_and_it
             await listener.emptied.wait()
         assert edge.events == ["opened", "paused", "closed"]
         writer.transport.abort()
+
+
+async def test_the_kernel_hides_no_more_of_a_stalled_reader_than_is_set(
+    listening: Any, raw: Any
+) -> None:
+    async with listening() as (listener, edge):
+        await raw(listener)
+        await edge.heard("opened")
+        ours: socket.socket = edge.connections[0]._transport.get_extra_info("socket")
+        # Linux counts its own overhead in and says the double.
+        given = ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert KERNEL_SEND_BUFFER_BYTES <= given <= 2 * KERNEL_SEND_BUFFER_BYTES
 
 
 async def test_a_client_that_reads_again_in_time_stays(listening: Any, raw: Any) -> None:
