@@ -1,4 +1,4 @@
-"""Transactions on a pooled engine. `begin` is the only place that commits."""
+"""Transactions on a pooled engine. `begin` and `begin_driver` are all that commits."""
 
 import time
 from collections.abc import AsyncIterator, Iterator

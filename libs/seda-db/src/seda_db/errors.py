@@ -14,4 +14,3 @@ class StatementFailed(Exception):
         constraint = getattr(error, "constraint_name", None)
         named = f" ({constraint})" if constraint else ""
         super().__init__(f"{type(error).__name__} {error.sqlstate}{named}")
-        self.sqlstate: str = error.sqlstate
