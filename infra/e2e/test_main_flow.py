@@ -64,6 +64,6 @@ async def test_a_claim_code_in_a_strangers_comment_proves_nothing(running: Any, 
         found = await impostor.get(f"/verification/requests/{claim['id']}")
         return found if found["status"] != "checking" else None
 
-    answer = await eventually(judged, timeout_seconds=15)
+    answer = await eventually(judged)
     assert answer["reason_code"] == "wrong_place", answer
     assert not (await impostor.get(f"/artists/{artist['id']}"))["verified"]

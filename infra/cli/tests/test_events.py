@@ -171,7 +171,7 @@ async def test_what_is_said_while_history_is_read_is_told_once_and_not_missed(
     while len(told) < 500:
         await publish(msgspec.structs.replace(example(MessageSent), seq=said))
         said += 1
-    await eventually(lambda: len(told) >= said, timeout_seconds=20)
+    await eventually(lambda: len(told) >= said)
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(listening, 20)
     await process.wait()
@@ -197,13 +197,13 @@ async def test_a_tail_outlives_a_restart_of_the_broker(
         return event.key() in "".join(lines)
 
     listening = asyncio.create_task(listen())
-    await eventually(lambda: is_heard(before), timeout_seconds=20)
+    await eventually(lambda: is_heard(before))
     fresh_nats.kill()
     fresh_nats.start()
     remarks = [await asyncio.wait_for(process.stderr.readline(), 20) for _ in range(2)]
     assert b"away" in remarks[0]
     assert b"back" in remarks[1]
-    await eventually(lambda: is_heard(after), timeout_seconds=20)
+    await eventually(lambda: is_heard(after))
     process.send_signal(signal.SIGINT)
     await asyncio.wait_for(listening, 20)
     assert await process.wait() == 0

@@ -91,10 +91,10 @@ async def test_a_broker_that_lost_its_streams_gets_them_back(
         words = ("outbox", "replay", "--service", "chat", "--since", "1h")
         done = (await of_chat.process(*words, "--type", MessageSent.TYPE, "--yes", "--json")).json
         assert (done["service"], done["events"]) == ("chat-realtime", 3)
-        await eventually(lambda: are_stored(3), timeout_seconds=20)
+        await eventually(lambda: are_stored(3))
         said = await of_chat.process(*words, "--until", "0s", "--yes")
         assert "4 to be published again" in said.out
-        await eventually(lambda: are_stored(4), timeout_seconds=20)
+        await eventually(lambda: are_stored(4))
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ async def test_killing_the_runner_leaves_nothing_behind(miniature: Miniature) ->
     runner.kill()
     await runner.wait()
     pids = [row["pid"] for row in rows.values()]
-    await eventually(lambda: not any(is_alive(pid) for pid in pids), timeout_seconds=20)
+    await eventually(lambda: not any(is_alive(pid) for pid in pids))
 
 
 async def test_ctrl_c_stops_in_order_and_leaves_with_success(miniature: Miniature) -> None:

@@ -53,7 +53,7 @@ async def letter(js: JetStreamContext) -> RawStreamMsg:
     async def is_there() -> bool:
         return (await js.stream_info("DLQ")).state.messages > 0
 
-    await eventually(is_there, timeout_seconds=10)
+    await eventually(is_there)
     return await js.get_last_msg("DLQ", DLQ)
 
 
@@ -259,7 +259,7 @@ async def test_what_the_broker_itself_gives_up_is_kept_by_the_advisories(
         return [json.loads(message.data or b"") for message in messages]
 
     async with messaging(subscription):
-        (given_up,) = await eventually(advice, timeout_seconds=10)
+        (given_up,) = await eventually(advice)
     assert taken == []
     assert given_up["stream"] == "CMD_UNFURL"
     assert given_up["consumer"] == "track-unfurl_links"

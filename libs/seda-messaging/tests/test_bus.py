@@ -176,7 +176,7 @@ async def test_live_signals_without_a_broker_are_dropped_and_never_raise(
     with pytest.raises(BusUnavailable):
         await asyncio.wait_for(bus.publish(SUBJECT, b"{}", {}), 15)
     broker.start()
-    await eventually(bus.ready, timeout_seconds=15)
+    await eventually(bus.ready)
 
 
 async def test_hanging_up_on_a_broker_that_is_away_does_not_hang(

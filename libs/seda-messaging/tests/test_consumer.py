@@ -114,7 +114,7 @@ async def test_a_handler_that_fails_after_its_write_is_tried_again_and_counts_on
 
     async with messaging(Subscription(UnfurlResolve, handle, consumer=CONSUMER)):
         await publish(js, command("one"))
-        await eventually(lambda: ends_with(database, "one"), timeout_seconds=10)
+        await eventually(lambda: ends_with(database, "one"))
     assert attempts == [1, 2]
     assert await notes(database) == ["one"]
 
@@ -168,8 +168,8 @@ async def test_consuming_goes_on_within_seconds_of_a_killed_broker(
         await eventually(lambda: ends_with(database, "before"))
         broker.kill()
         broker.start()
-        await eventually(lambda: try_publish(js), timeout_seconds=10)
-        await eventually(lambda: ends_with(database, "after"), timeout_seconds=6)
+        await eventually(lambda: try_publish(js))
+        await eventually(lambda: ends_with(database, "after"))
     assert await notes(database) == ["before", "after"]
 
 
@@ -201,7 +201,7 @@ async def test_work_that_outlasts_the_stop_is_given_back_at_once(
         stopped_at = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - stopped_at < 5
     async with messaging(Subscription(UnfurlResolve, records(database), consumer=CONSUMER)):
-        await eventually(lambda: nothing_pending(js), timeout_seconds=5)
+        await eventually(lambda: nothing_pending(js))
     assert sorted(await notes(database)) == ["one", "two"]
 
 

@@ -65,7 +65,7 @@ async def test_watching_survives_a_killed_server(
     for event in back:
         await asyncio.wait_for(event.wait(), 10)
     await one.put("session-2", b"later")
-    await eventually(lambda: other.values.get("session-2") == b"later", timeout_seconds=10)
+    await eventually(lambda: other.values.get("session-2") == b"later")
 
 
 async def test_a_bucket_that_nobody_made_is_an_outage_that_says_what_to_do(
@@ -107,10 +107,10 @@ async def test_connections_that_come_and_go_leave_no_watchers_behind(
         await one._bus._connection().force_reconnect()
         await asyncio.wait_for(back.wait(), 10)
         await other.put(f"session-{number}", b"now")
-        await eventually(lambda: f"session-{number}" in one.values, timeout_seconds=10)  # noqa: B023
+        await eventually(lambda: f"session-{number}" in one.values)  # noqa: B023
 
     async def are_two() -> bool:
         return await watchers() == 2
 
-    await eventually(are_two, timeout_seconds=15)
+    await eventually(are_two)
     await client.close()

@@ -93,7 +93,7 @@ async def test_a_database_that_is_away_costs_no_attempt_and_stops_the_asking(
         assert 0 < info.num_ack_pending <= 8 * consumer.IN_HAND_PER_SLOT
         assert info.num_redelivered == 0
         await asyncio.to_thread(server.start)  # it takes a while, and we must be heard of meanwhile
-        await eventually(lambda: is_done(js), timeout_seconds=20)
+        await eventually(lambda: is_done(js))
         assert await effects() == 100
     assert attempts == [1] * 100
     assert (await js.stream_info("DLQ")).state.messages == 0
@@ -111,7 +111,7 @@ async def test_long_work_and_what_waits_behind_it_are_not_sent_again(
     async with messaging(Subscription(UnfurlResolve, work, consumer=CONSUMER)):
         await publish(js, "first", key="same")
         await publish(js, "second", key="same")
-        await eventually(lambda: is_done(js), timeout_seconds=15)
+        await eventually(lambda: is_done(js))
     assert handled == [("first", 1), ("second", 1)]
 
 
@@ -131,7 +131,7 @@ async def test_a_handler_that_hangs_is_ended_and_tried_again(
 
     async with messaging(Subscription(UnfurlResolve, hang_once, consumer=CONSUMER)):
         await publish(js, "one")
-        await eventually(lambda: is_done(js), timeout_seconds=15)
+        await eventually(lambda: is_done(js))
     assert attempts == [1, 2]
 
 
@@ -182,7 +182,7 @@ async def test_a_stopping_process_gives_back_what_it_had_fetched_and_not_begun(
             await publish(js, note)
         await eventually(lambda: len(begun) == 2)
     async with messaging(Subscription(UnfurlResolve, take, consumer=CONSUMER)):
-        await eventually(lambda: is_done(js), timeout_seconds=10)
+        await eventually(lambda: is_done(js))
     assert taken == set(notes)
 
 

@@ -123,7 +123,7 @@ async def test_events_written_while_the_broker_is_dead_arrive_when_it_is_back(
         async def all_there() -> bool:
             return await unpublished(database, outbox) == 0
 
-        await eventually(all_there, timeout_seconds=20)
+        await eventually(all_there)
     assert await stored(js) == 6
 
 
@@ -146,7 +146,7 @@ async def test_a_relay_that_fails_in_an_unforeseen_way_is_started_again(
         await outbox.add(tx, command(1))
     await make_old(database, outbox)
     async with messaging():
-        await eventually(lambda: none_left(database, outbox), timeout_seconds=10)
+        await eventually(lambda: none_left(database, outbox))
 
 
 async def test_the_trace_of_the_writer_travels_with_the_event(
@@ -226,5 +226,5 @@ async def test_a_failure_between_confirmation_and_mark_stores_the_event_once(
         await eventually(lambda: stored(js))
         assert await unpublished(database, outbox) == 1
         arm_failpoints(None)
-        await eventually(lambda: none_left(database, outbox), timeout_seconds=10)
+        await eventually(lambda: none_left(database, outbox))
     assert (await js.stream_info(STREAM)).state.last_seq == 1

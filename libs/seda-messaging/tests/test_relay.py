@@ -53,7 +53,7 @@ async def wait_until_all_left(database: Database, outbox: Outbox) -> None:
     async def all_left() -> bool:
         return all(row.published_at is not None for row in await rows(database, outbox))
 
-    await eventually(all_left, timeout_seconds=20)
+    await eventually(all_left)
 
 
 async def stored_numbers(js: JetStreamContext) -> list[int]:
@@ -175,7 +175,7 @@ async def test_a_row_whose_subject_is_not_ours_is_put_aside(
                 first, second = await rows(database, outbox)
                 return first.refused_at is not None and second.published_at is not None
 
-            await eventually(is_put_aside, timeout_seconds=20)
+            await eventually(is_put_aside)
     assert "no permission" in (await rows(database, outbox))[0].last_error
 
 

@@ -45,7 +45,7 @@ async def wait_until_all_left(database: Database) -> None:
     async def none_waits() -> bool:
         return (await status_of(database)).waiting == 0
 
-    await eventually(none_waits, timeout_seconds=20)
+    await eventually(none_waits)
 
 
 async def replayed(database: Database, *, since: datetime) -> int:
@@ -77,7 +77,7 @@ class Effects:
             return (await tx.execute(query)).scalar_one()
 
     async def wait_for(self, arrivals: int) -> None:
-        await eventually(lambda: len(self.arrivals) >= arrivals, timeout_seconds=20)
+        await eventually(lambda: len(self.arrivals) >= arrivals)
 
 
 async def test_a_broker_that_lost_everything_hears_every_event_again_with_one_effect_each(

@@ -111,7 +111,7 @@ async def test_killing_the_parent_leaves_no_server_and_the_data_sound(tmp_path: 
     assert all(is_alive(pid) for pid in pids)
     parent.kill()
     await parent.wait()
-    await eventually(lambda: not any(is_alive(pid) for pid in pids), timeout_seconds=15)
+    await eventually(lambda: not any(is_alive(pid) for pid in pids))
     # A fast shutdown, not a crash: the next start has nothing to recover.
     with EmbeddedPostgres(tmp_path / "pg") as server:
         assert "was not properly shut down" not in server.log_file.read_text()

@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 SERVICE = "chat-realtime"
-WAIT_SECONDS = 5
+WAIT_SECONDS = 20
 
 
 class Person:

@@ -69,7 +69,7 @@ async def test_one_process_serves_http_and_sockets_and_drains_on_sigterm(
     async with served(environment) as process:
         line = await logged(process, "socket.listening")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-            await eventually(lambda: is_alive(http), timeout_seconds=10)
+            await eventually(lambda: is_alive(http))
         address = f"ws://127.0.0.1:{line['port']}/api/v1/realtime"
         async with connect(address, compression=None) as client:
             ticket = keys.socket_ticket(uuid4())
@@ -106,7 +106,7 @@ async def test_a_stream_is_drained_before_the_process_goes(
         served(environment) as process,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
     ):
-        await eventually(lambda: is_alive(http), timeout_seconds=20)
+        await eventually(lambda: is_alive(http))
         ask = Caller(http, keys, "chat-realtime", **who)
         room = (await ask("POST", "/chat/rooms", json={"name": "lobby"})).json()["id"]
         headers = {IDENTITY_HEADER: keys.identity("chat-realtime", "GET", path, **who)}

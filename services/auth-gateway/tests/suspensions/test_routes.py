@@ -125,7 +125,7 @@ async def test_another_gateway_refuses_within_five_seconds(
         async def is_refused() -> bool:
             return await status() == 401
 
-        await eventually(is_refused, timeout_seconds=5)
+        await eventually(is_refused)
 
 
 async def test_the_facts_come_in_order_and_say_no_reason(

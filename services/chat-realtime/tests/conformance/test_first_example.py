@@ -57,7 +57,7 @@ async def test_the_first_example_in_python_sends(chat: "Chat") -> None:
         page = await ann.ok("GET", f"/chat/rooms/{room}/messages")
         return [message["text"] for message in page["items"]] == ["Hello!"]
 
-    await eventually(said, timeout_seconds=15)
+    await eventually(said)
     talking.cancel()
     await asyncio.gather(talking, return_exceptions=True)
 

@@ -30,7 +30,7 @@ async def test_messages_are_acknowledged_and_seen_while_the_broker_is_away(
             elsewhere = await anns.ask("msg.send", other, cid="c2", text="here too")
             await bens.until(op="ev", room=str(other), seq=elsewhere["seq"])
             fresh_nats.start()
-            await eventually(lambda: chat.bus.is_connected, timeout_seconds=15)
+            await eventually(lambda: chat.bus.is_connected)
             many = await asyncio.gather(
                 *(anns.ask("msg.send", room, cid=f"n{n}", text="back") for n in range(10))
             )
@@ -38,7 +38,7 @@ async def test_messages_are_acknowledged_and_seen_while_the_broker_is_away(
             await bens.until(op="ev", room=str(room), seq=last)
             heard = [event["seq"] for event in bens.events(room)]
             assert heard == list(range(sent["seq"], last + 1))
-        await eventually(lambda: everything_was_published(chat), timeout_seconds=15)
+        await eventually(lambda: everything_was_published(chat))
 
 
 async def everything_was_published(chat: "Chat") -> bool:

@@ -447,7 +447,7 @@ async def test_when_the_database_dies_everybody_may_send_again_and_nothing_is_th
             assert failure_of(DatabaseUnavailable()).retry == "later"
             await eventually(lambda: not server.is_running())
             server.start()
-            await eventually(sending.db.ping, timeout_seconds=20)
+            await eventually(sending.db.ping)
             again = kept(await sending.all(drafts))
             for each in (room, other):
                 told = [(one.seq, one.message_id) for one in again if one.room_id == each]
