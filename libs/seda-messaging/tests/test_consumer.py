@@ -169,7 +169,7 @@ async def test_consuming_goes_on_within_seconds_of_a_killed_broker(
         broker.kill()
         broker.start()
         await eventually(lambda: try_publish(js))
-        await eventually(lambda: ends_with(database, "after"))
+        await eventually(lambda: ends_with(database, "after"), timeout_seconds=12)
     assert await notes(database) == ["before", "after"]
 
 
