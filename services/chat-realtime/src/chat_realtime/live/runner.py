@@ -193,7 +193,7 @@ async def run_live(
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
     loop = asyncio.get_running_loop()
-    hub = Hub(loop.call_soon, loop.call_later)
+    hub = Hub(loop.call_soon)
     board = Board(
         bus,
         recording.signals,
