@@ -26,6 +26,7 @@ from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
 from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
+from chat_realtime.live.client import devices
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.crowd import Crowd
 from chat_realtime.live.domain import (
@@ -47,7 +48,7 @@ from chat_realtime.live.operations import Door
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.stream import StreamAnswer, StreamOptions
 from chat_realtime.live.together import Together
-from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
+from chat_realtime.live.websocket import SocketEdge, SocketOptions
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.posting import Posting
 from chat_realtime.moderation.domain import MutedEverywhere
