@@ -25,6 +25,10 @@ function heard(happening) {
       return saw("snapshot_needed", { room: happening.room });
     case "lost":
       return saw("lost", { room: happening.room, reason: happening.reason });
+    case "waiting": {
+      const { code, sourceError } = happening;
+      return saw("waiting", { code, source_failed: sourceError !== null });
+    }
     case "stopped":
       return saw("stopped", { code: happening.code });
   }

@@ -19,9 +19,11 @@ from seda_client import (
     Lost,
     Options,
     Refused,
+    SignedOut,
     SnapshotNeeded,
     Stopped,
     Ticket,
+    Waiting,
     connect,
 )
 from seda_contracts.realtime import Cursor
@@ -80,15 +82,10 @@ class Driver:
 
     async def ask(self, method: str, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self.token}"}
-        try:
-            answer = await self.http.request(method, self.gateway + PREFIX + path, headers=headers)
-        except httpx.TransportError as error:
-            raise ConnectionError(str(error)) from error
+        answer = await self.http.request(method, self.gateway + PREFIX + path, headers=headers)
         if answer.status_code == 401:
-            raise Stopped(None, "signed out")
-        if answer.is_error:
-            raise ConnectionError(answer.status_code)
-        return answer.json()
+            raise SignedOut
+        return answer.raise_for_status().json()
 
     async def watch(self, client: Client) -> None:
         try:
@@ -102,6 +99,8 @@ class Driver:
                         saw("snapshot_needed", room=room)
                     case Lost(room, reason):
                         saw("lost", room=room, reason=reason)
+                    case Waiting(_, code, source_error):
+                        saw("waiting", code=code, source_failed=source_error is not None)
         except Stopped as stopped:
             saw("stopped", code=stopped.code)
 

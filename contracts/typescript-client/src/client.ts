@@ -2,7 +2,7 @@
 
 import type { Commands, Cursor, Replies } from "../../typescript/socket.js";
 import { SUBPROTOCOL } from "../../typescript/socket.js";
-import { Core } from "./core.js";
+import { Core, type Credential } from "./core.js";
 import { SETTINGS, type Decision, type Happening, type Settings } from "./decisions.js";
 import type { Refusal } from "./outbox.js";
 
@@ -166,18 +166,20 @@ export class Client {
   }
 
   async #connect(attempt: number, renew: boolean): Promise<void> {
-    let ticket: Ticket;
+    let credential: Credential;
+    let socket: WebSocket;
     try {
-      ticket = await this.#options.source(renew);
+      const { url, ...given } = await this.#options.source(renew);
+      if (attempt !== this.#attempt) return;
+      credential = given;
+      socket = new (this.#options.WebSocket ?? WebSocket)(url, SUBPROTOCOL);
     } catch (error) {
       if (attempt !== this.#attempt) return;
       const isOver = error instanceof SignedOut;
-      return this.#carryOut(isOver ? this.#core.signedOut() : this.#core.closed(null, this.#now()));
+      return this.#carryOut(
+        isOver ? this.#core.signedOut() : this.#core.closed(null, this.#now(), error),
+      );
     }
-    if (attempt !== this.#attempt) return;
-    const { url, ...credential } = ticket;
-    const Socket = this.#options.WebSocket ?? WebSocket;
-    const socket = new Socket(url, SUBPROTOCOL);
     this.#socket = socket;
     const isCurrent = () => attempt === this.#attempt;
     let hasOpened = false;

@@ -25,7 +25,7 @@ import { Outbox, type Refusal } from "./outbox.js";
 import { Room } from "./room.js";
 
 type Phase = "idle" | "waiting" | "connecting" | "greeting" | "ready" | "stopped";
-type Credential = { readonly ticket: string } | { readonly token: string };
+export type Credential = { readonly ticket: string } | { readonly token: string };
 /** What the server may say beside replies, as one loose shape: it is read field by field. */
 type Frame = { readonly op?: string; readonly id?: number; readonly [field: string]: unknown };
 
@@ -167,8 +167,8 @@ export class Core {
   }
 
   /** `code` is null when there never was a connection. */
-  closed(code: number | null, now: number): Decision[] {
-    if (this.#phase !== "stopped" && this.#phase !== "waiting") this.#lose(code, now);
+  closed(code: number | null, now: number, sourceError: unknown = null): Decision[] {
+    if (this.#phase !== "stopped" && this.#phase !== "waiting") this.#lose(code, now, sourceError);
     return this.#taken();
   }
 
@@ -232,7 +232,7 @@ export class Core {
     this.#lose(code, now);
   }
 
-  #lose(code: number | null, now: number): void {
+  #lose(code: number | null, now: number, sourceError: unknown = null): void {
     const close = reactionTo(code ?? 1006);
     if (close.reaction === "stop") return this.#end(code, close.meaning);
     const settledMs = this.#settings.settledMs * this.#settings.timeScale;
@@ -249,7 +249,7 @@ export class Core {
     const atLeastMs = Math.max(close.delay_ms * this.#settings.timeScale, (drainAt ?? now) - now);
     this.#phase = "waiting";
     this.#deadline = now + atLeastMs + waitMs;
-    this.#tell({ kind: "waiting", waitMs: atLeastMs + waitMs, elapsedMs, code });
+    this.#tell({ kind: "waiting", waitMs: atLeastMs + waitMs, elapsedMs, code, sourceError });
   }
 
   #end(code: number | null, meaning: string): void {

@@ -40,7 +40,15 @@ export type RoomEphemeral = Typed<{ room: string; t: string; d: unknown }, Ephem
 /** What an application hears. */
 export type Happening =
   | { kind: "connected"; number: number }
-  | { kind: "waiting"; waitMs: number; elapsedMs: number; code: number | null }
+  /** `sourceError`: why the source gave no ticket, or one that leads nowhere; null when it did its
+   * part. */
+  | {
+      kind: "waiting";
+      waitMs: number;
+      elapsedMs: number;
+      code: number | null;
+      sourceError: unknown;
+    }
   | { kind: "stopped"; code: number | null; meaning: string }
   | { kind: "event"; event: RoomEvent }
   | { kind: "state"; state: RoomState }

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
-from seda_client import Client, Connected, Happened, Lost, Options, SnapshotNeeded, Stopped, Ticket
-from seda_client import client as client_module
+from seda_client import (
+    Client,
+    Connected,
+    Happened,
+    Lost,
+    Options,
+    Refused,
+    SignedOut,
+    SnapshotNeeded,
+    Stopped,
+    Ticket,
+    Waiting,
+)
 from seda_client import connect as connect_client
 from seda_contracts.realtime import Cursor
 from seda_testkit.eventually import eventually
+from websockets.exceptions import InvalidURI
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,6 +40,8 @@ class Watching:
         self.client = client
         self.told: list[Any] = []
         self.stopped: Stopped | None = None
+        self.trouble: Exception | None = None
+        """What the source raises instead of giving a ticket."""
 
     async def read(self) -> None:
         try:
@@ -43,6 +57,9 @@ class Watching:
             if isinstance(each, Happened) and each.room == room and each.frame["op"] == "ev"
         ]
 
+    def waited_for(self, error: Exception) -> bool:
+        return any(isinstance(each, Waiting) and each.source_error is error for each in self.told)
+
     def connections(self) -> int:
         return sum(isinstance(each, Connected) for each in self.told)
 
@@ -51,13 +68,15 @@ class Watching:
 async def watching(person: "Person", *chats: "Chat") -> "AsyncIterator[Watching]":
     """Connects to each process in turn."""
     attempts = 0
+    watcher: Watching
 
     async def source() -> Ticket:
         nonlocal attempts
+        if watcher.trouble is not None:
+            raise watcher.trouble
         chat = chats[attempts % len(chats)]
         attempts += 1
-        url = f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
-        return Ticket(url, ticket=person.ticket())
+        return Ticket(address(chat), ticket=person.ticket())
 
     async with connect_client(source, QUICK) as client:
         watcher = Watching(client)
@@ -67,6 +86,10 @@ async def watching(person: "Person", *chats: "Chat") -> "AsyncIterator[Watching]
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+
+def address(chat: "Chat") -> str:
+    return f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
 
 
 def cut(chat: "Chat", how: Callable[[Any], None]) -> None:
@@ -121,6 +144,96 @@ async def test_codes_that_mean_stop_end_the_client(chat: "Chat", code: int) -> N
             await anns.client.send(uuid4(), "too late")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ConnectionError("no route"), KeyError("url"), RuntimeError("a fault"), InvalidURI("", "")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_a_source_raises_is_told_and_come_back_from(
+    chat: "Chat", error: Exception
+) -> None:
+    ann = chat.person()
+    room = await ann.room()
+    async with watching(ann, chat) as anns:
+        anns.client.follow(room)
+        await eventually(lambda: anns.client.cursor(room) is not None)
+        anns.trouble = error
+        cut(chat, lambda connection: connection.abort())
+        sending = asyncio.create_task(anns.client.send(room, "when it is over"))
+        await eventually(lambda: anns.waited_for(error))
+        anns.trouble = None
+        await sending
+        assert anns.connections() == 2
+        assert anns.stopped is None
+
+
+async def test_a_source_that_does_not_answer_is_asked_again(chat: "Chat") -> None:
+    ann = chat.person()
+    hung = 0
+
+    async def source() -> Ticket:
+        nonlocal hung
+        if hung < 2:
+            hung += 1
+            await asyncio.Event().wait()
+        return Ticket(address(chat), ticket=ann.ticket())
+
+    async with connect_client(source, Options(time_scale=0.02, ticket_seconds_max=0.05)) as client:
+        await eventually(lambda: client.connection == 1)
+        assert hung == 2
+
+
+async def test_a_source_that_says_signed_out_ends_the_client(chat: "Chat") -> None:
+    ann = chat.person()
+    async with watching(ann, chat) as anns:
+        await eventually(lambda: anns.connections() == 1)
+        anns.trouble = SignedOut()
+        cut(chat, lambda connection: connection.abort())
+        await eventually(lambda: anns.stopped is not None)
+        assert isinstance(anns.stopped, SignedOut)
+        with pytest.raises(SignedOut):
+            await anns.client.send(uuid4(), "too late")
+
+
+async def test_a_source_that_is_asked_when_the_client_is_left_is_cancelled(chat: "Chat") -> None:
+    del chat
+    asked, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def source() -> Ticket:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        raise AssertionError("nobody ends the wait")
+
+    async with asyncio.timeout(5):
+        async with connect_client(source, QUICK) as client:
+            await asked.wait()
+        assert cancelled.is_set()
+        with pytest.raises(Stopped):
+            await client.command("presence.set", None, {"status": "idle"})
+
+
+async def test_waiting_that_nobody_reads_ends_no_client(chat: "Chat") -> None:
+    """Who only sends reads nothing, however long the gateway is away."""
+    ann = chat.person()
+    asked = 0
+
+    async def source() -> Ticket:
+        nonlocal asked
+        asked += 1
+        if asked <= 10:
+            raise RuntimeError("the gateway is away")
+        return Ticket(address(chat), ticket=ann.ticket())
+
+    options = Options(time_scale=0.001, happenings_waiting_max=3)
+    async with connect_client(source, options) as client:
+        await client.command("presence.set", None, {"status": "idle"})
+        assert asked == 11
+
+
 async def test_a_message_is_kept_once_however_often_the_socket_breaks(chat: "Chat") -> None:
     ann = chat.person()
     room = await ann.room()
@@ -142,7 +255,7 @@ async def test_a_refusal_for_good_is_told_and_the_client_lives_on(chat: "Chat") 
     ann, eve = chat.person(), chat.person()
     room, own = await ann.room(is_private=True), await eve.room()
     async with watching(eve, chat) as eves:
-        with pytest.raises(client_module.Refused) as refusal:
+        with pytest.raises(Refused) as refusal:
             await eves.client.send(room, "let me in")
         assert (refusal.value.code, refusal.value.retry) == ("not_found", "never")
         eves.client.follow(room)

@@ -8,7 +8,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,68 +20,17 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from seda_client.core import (
-    Ask,
-    ComeBack,
-    Core,
-    Happened,
-    Lost,
-    SnapshotNeeded,
-    Stop,
-    TokenNeeded,
+from seda_client.application import (
+    Connected,
+    Happening,
+    Options,
+    Refused,
+    Stopped,
+    Ticket,
+    TicketSource,
+    Waiting,
 )
-
-
-class Refused(Exception):
-    """The server said no. `retry` says whether it may say yes another time."""
-
-    def __init__(self, failure: Mapping[str, Any]) -> None:
-        super().__init__(f"{failure['code']}: {failure.get('msg', '')}")
-        self.code = str(failure["code"])
-        self.retry = str(failure["retry"])
-        self.retry_ms: int | None = failure.get("retry_ms")
-
-
-class Stopped(Exception):
-    """The client will not come back by itself."""
-
-    def __init__(self, code: int | None, meaning: str) -> None:
-        super().__init__(f"{code}: {meaning}")
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Where to connect, and what to say there. `token` instead of a ticket can be refreshed."""
-
-    url: str
-    ticket: str | None = None
-    token: str | None = None
-
-    def credential(self) -> dict[str, str]:
-        given = {"ticket": self.ticket, "token": self.token}
-        return {name: value for name, value in given.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """A connection stands. `number` counts them from 1."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """`time_scale` shortens, for tests, every wait but the one until a drain."""
-
-    reply_seconds_max: float = 10
-    sends_waiting_max: int = 100
-    happenings_waiting_max: int = 10_000
-    time_scale: float = 1
-
-
-Happening = Happened | SnapshotNeeded | Lost | Connected
-TicketSource = Callable[[], Awaitable[Ticket]]
+from seda_client.core import Ask, ComeBack, Core, Stop, TokenNeeded
 
 
 @dataclass(slots=True)
@@ -190,28 +139,52 @@ class Client:
         """Connect, and connect again, until the server says that it is no use."""
         try:
             while True:
-                verdict = await self._one_connection()
-                if isinstance(verdict, Stop):
-                    raise Stopped(verdict.code, verdict.meaning)
-                own_seconds = verdict.after_seconds * self._options.time_scale
-                await asyncio.sleep(verdict.not_before_seconds + own_seconds)
+                ended = await self._one_connection()
+                if isinstance(ended, Stop):
+                    raise Stopped(ended.code, ended.meaning)
+                # Who only sends reads nothing: a long outage must not count against them.
+                if self._happenings and isinstance(self._happenings[-1], Waiting):
+                    self._happenings.pop()
+                self._tell(ended)
+                await asyncio.sleep(ended.seconds)
         except Stopped as stopped:
             self._end(stopped)
         except BaseException:
             self._end(Stopped(None, "the client was ended"))
             raise
 
-    async def _one_connection(self) -> ComeBack | Stop:
+    async def _one_connection(self) -> Waiting | Stop:
         try:
-            ticket = await self._source()
-            async with open_socket(
+            ticket = await self._ticket()
+            opening = open_socket(
                 ticket.url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, proxy=None
-            ) as socket:
+            )
+        except Stopped:
+            raise
+        except Exception as error:
+            # The source is the application's own and may raise anything: it is told what.
+            return self._not_connected(error)
+        try:
+            async with opening as socket:
                 return await self._live_on(socket, ticket)
         except (OSError, WebSocketException, TimeoutError):
-            return self._core.not_connected(now=time.time(), random=random.random())
+            return self._not_connected()
 
-    async def _live_on(self, socket: ClientConnection, ticket: Ticket) -> ComeBack | Stop:
+    async def _ticket(self) -> Ticket:
+        async with asyncio.timeout(self._options.ticket_seconds_max):
+            return await self._source()
+
+    def _not_connected(self, source_error: Exception | None = None) -> Waiting:
+        verdict = self._core.not_connected(now=time.time(), random=random.random())
+        return self._waiting(verdict, source_error=source_error)
+
+    def _waiting(
+        self, verdict: ComeBack, *, code: int | None = None, source_error: Exception | None = None
+    ) -> Waiting:
+        own_seconds = verdict.after_seconds * self._options.time_scale
+        return Waiting(verdict.not_before_seconds + own_seconds, code, source_error)
+
+    async def _live_on(self, socket: ClientConnection, ticket: Ticket) -> Waiting | Stop:
         self._socket = socket
         hello = self._core.hello(ticket.credential())
         beating: asyncio.Task[None] | None = None
@@ -233,7 +206,8 @@ class Client:
             self._ready.clear()
             self._break_replies()
         code = socket.close_code
-        return self._core.closed(code, now=time.time(), random=random.random())
+        verdict = self._core.closed(code, now=time.time(), random=random.random())
+        return verdict if isinstance(verdict, Stop) else self._waiting(verdict, code=code)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         room = self._subscribing.pop(frame.get("id", 0), None)
@@ -299,10 +273,14 @@ class Client:
             pass  # the next hello asks for it
 
     async def _refresh(self) -> None:
-        ticket = await self._source()
-        if ticket.token is not None:
+        try:
+            token = (await self._ticket()).token
+        except Exception:
+            # The old one ends with 4003, and then the source is asked again.
+            return
+        if token is not None:
             with contextlib.suppress(Refused, ConnectionError, TimeoutError):
-                await self._ask("auth.refresh", None, {"token": ticket.token})
+                await self._ask("auth.refresh", None, {"token": token})
 
     async def _try_to_send(self, pending: _Pending) -> None:
         """Until there is an answer, or the connection is gone and the next one tries again."""

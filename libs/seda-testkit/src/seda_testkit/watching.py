@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from seda_client import Client, Happened, Stopped, connect
-from seda_client.client import Happening, TicketSource
+from seda_client.application import Happening, TicketSource
 
 from seda_testkit.eventually import eventually
 

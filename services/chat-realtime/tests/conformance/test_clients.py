@@ -189,6 +189,12 @@ class Stage:
     async def gateway_knows_nobody(self) -> None:
         self.gateway.does = "knows_nobody"
 
+    async def gateway_hangs_up(self) -> None:
+        self.gateway.does = "hangs_up"
+
+    async def gateway_talks_nonsense(self) -> None:
+        self.gateway.does = "talks_nonsense"
+
     def credential(self) -> dict[str, str]:
         if self.scenario.get("credential") == "token":
             keys, who = self.service.keys, {"session_id": self.ann.session_id}

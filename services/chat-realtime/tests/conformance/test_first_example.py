@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import httpx
 import seda_client
 from seda_testkit.eventually import eventually
 
@@ -36,17 +37,15 @@ def first_block(page: Path, language: str) -> str:
     return found[1]
 
 
-async def test_the_first_example_in_python_sends(chat: "Chat") -> None:
+async def test_the_first_example_in_python_sends(
+    chat: "Chat", line: "Line", gateway: "Gateway"
+) -> None:
     ann = chat.person()
     room = await ann.room()
-
-    class Api:
-        async def post(self, path: str) -> dict[str, str]:
-            assert path == "/realtime/connect"
-            url = f"ws://127.0.0.1:{chat.live.listener.port}/api/v1/realtime"
-            return {"url": url, "ticket": ann.ticket()}
-
-    names = {**vars(seda_client), "api": Api(), "room": UUID(str(room))}
+    line.target_port = chat.live.listener.port
+    gateway.credential = lambda: {"url": line.url, "ticket": ann.ticket()}
+    api = httpx.AsyncClient(base_url=f"{gateway.url}/api/v1", trust_env=False)
+    names = {**vars(seda_client), "api": api, "room": UUID(str(room))}
     text = first_block(PYTHON_PAGE, "python")
     code = compile(text, str(PYTHON_PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     talking = asyncio.ensure_future(eval(code, names))
@@ -60,6 +59,7 @@ async def test_the_first_example_in_python_sends(chat: "Chat") -> None:
     await eventually(said)
     talking.cancel()
     await asyncio.gather(talking, return_exceptions=True)
+    await api.aclose()
 
 
 async def test_the_first_example_in_typescript_sends_and_hears(
