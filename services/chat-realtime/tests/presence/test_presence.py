@@ -1,5 +1,6 @@
 """Presence as people see it: on two processes, on several devices, after a process died."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -127,6 +128,21 @@ async def test_the_people_of_a_dead_process_leave_with_its_lease(
             await eventually(lambda: str(ghost) in seen(anns, room))
             await eventually(lambda: str(ghost) not in seen(anns, room))
             assert str(ann.id) in seen(anns, room)
+
+
+async def test_who_leaves_with_a_process_that_stops_is_gone_before_its_lease_ends(
+    start_chat: "Callable[..., Any]",
+) -> None:
+    """Also when the change of their going is still gathered: here for longer than anybody waits."""
+    async with start_chat(presence_lease_seconds=300) as chat:
+        ann, ben = chat.person(), chat.person()
+        room = await ann.room(ben)
+        async with ann.socket(room) as anns:
+            async with start_chat() as leaving, ben.socket(room, via=leaving):
+                await eventually(lambda: str(ben.id) in seen(anns, room))
+                board = leaving.live.board
+                board._options = replace(board._options, gather_seconds=300)
+            await eventually(lambda: str(ben.id) not in seen(anns, room))
 
 
 async def test_a_word_that_is_no_word_changes_nothing(chat: "Chat") -> None:

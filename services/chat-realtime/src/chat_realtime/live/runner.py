@@ -201,6 +201,7 @@ async def run_live(
         partial(devices, hub),
         hub.publish_state,
         PresenceOptions(lease_seconds=settings.presence_lease_seconds),
+        loop,
     )
     hub.changed = board.changed
     feeds = Feeds(hub, bus, db, board, _feed_options(settings), now=recording.now)

@@ -3,13 +3,18 @@
 It stands on core NATS alone. Words may be lost: the newest replaces all before it, each is said
 again now and then, and a process nobody hears any more is forgotten when its lease ends. So nobody
 is shown who has been gone longer than the lease, and no database is asked.
+
+The first change of a room is told at once, those that follow within `gather_seconds` together after
+it: when a hundred people come back, each has all the others as readers.
 """
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -21,7 +26,6 @@ from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import counter
 
 from chat_realtime.presence.domain import (
-    LISTED_MAX,
     DeviceStatus,
     Here,
     NodeLives,
@@ -48,10 +52,27 @@ Follow = Callable[[UUID], AbstractAsyncContextManager[None]]
 Look = Callable[[UUID], Awaitable[PresenceState]]
 
 
+class Timing(Protocol):
+    """Of an event loop, what the board needs to wait."""
+
+    def time(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[UUID], None], room: UUID, /) -> "Due": ...
+
+
+class Due(Protocol):
+    def cancel(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceOptions:
     lease_seconds: float = 15
     """How long a process that fell silent is believed in."""
+    gather_seconds: float = 0.035
+    """For how long the changes of a room are gathered that follow what was told. One may have to
+    wait at its own process and once more at its reader's: both together stay below the 75 ms that
+    presence may take.
+    """
     full_room_seconds: float = 1
     """How often at the most a room with more people than are named is told anew."""
     answer_seconds: float = 0.1
@@ -65,7 +86,13 @@ class Board:
     """Call `changed` whenever somebody comes, goes or changes status in a room of this process."""
 
     def __init__(
-        self, bus: Bus, signals: Signals, devices: Devices, show: Show, options: PresenceOptions
+        self,
+        bus: Bus,
+        signals: Signals,
+        devices: Devices,
+        show: Show,
+        options: PresenceOptions,
+        timing: Timing,
     ) -> None:
         self._bus = bus
         self._signals = signals
@@ -77,11 +104,11 @@ class Board:
         self._rooms: dict[UUID, RoomPresence] = {}
         self._heard_at: dict[UUID, float] = {}
         self._expired: set[UUID] = set()
-        self._due: dict[UUID, asyncio.Handle] = {}
+        self._due: dict[UUID, Due] = {}
         self._unsaid: set[UUID] = set()
         """Rooms whose local people have changed since the other processes were told."""
-        self._said_at: dict[UUID, float] = {}
-        self._loop = asyncio.get_running_loop()
+        self._told_at: dict[UUID, float] = {}
+        self._timing = timing
 
     # What the feeds tell.
 
@@ -97,7 +124,7 @@ class Board:
         if room in self._unsaid:
             self._say(room)
         self._rooms.pop(room, None)
-        self._said_at.pop(room, None)
+        self._told_at.pop(room, None)
 
     def hear(self, room: UUID, payload: bytes) -> None:
         """A word of another process on the room's subject, or the echo of our own."""
@@ -111,7 +138,7 @@ class Board:
             return
         if word.node == self._node:
             return
-        self._heard_at[word.node] = self._loop.time()
+        self._heard_at[word.node] = self._timing.time()
         if isinstance(word, Who):
             if known.has_people_of(self._node):
                 self._say(room)
@@ -121,15 +148,18 @@ class Board:
     # What the sockets tell.
 
     def changed(self, room: UUID) -> None:
-        """Told at the end of this turn; in a full room once in a while."""
+        """Told at the end of this turn, or with those that follow soon after what was told."""
         if room in self._rooms:
             self._unsaid.add(room)
             self._schedule(room)
 
     def whole(self, room: UUID) -> StateFrame:
-        """What a newcomer is told first."""
+        """What a newcomer is told first: what the others were shown, from which changes go on.
+
+        What is known besides may be taken back before it is told, and then nobody is told of it.
+        """
         known = self._rooms.get(room) or RoomPresence()
-        return _frame(room, known.rev, known.whole())
+        return _frame(room, known.rev, known.shown)
 
     async def look(self, room: UUID, follow: Follow) -> PresenceState:
         """The room for somebody without a socket in it, followed for a moment if it was not."""
@@ -176,14 +206,14 @@ class Board:
             return
         if lives.node == self._node:
             return
-        self._heard_at[lives.node] = self._loop.time()
+        self._heard_at[lives.node] = self._timing.time()
         if lives.node in self._expired:
             # It was cut off, not dead: what it said before is forgotten here.
             self._expired.discard(lives.node)
             self._ask_everybody()
 
     def _expire(self) -> None:
-        too_old = self._loop.time() - self._options.lease_seconds
+        too_old = self._timing.time() - self._options.lease_seconds
         dead = [node for node, heard_at in self._heard_at.items() if heard_at <= too_old]
         if not dead:
             return
@@ -207,11 +237,12 @@ class Board:
     def _schedule(self, room: UUID) -> None:
         if room in self._due:
             return
-        if self._rooms[room].whole().count <= LISTED_MAX:
-            self._due[room] = self._loop.call_soon(self._tell, room)
-        else:
-            at = self._said_at.get(room, 0) + self._options.full_room_seconds
-            self._due[room] = self._loop.call_at(at, self._tell, room)
+        options = self._options
+        is_full = not self._rooms[room].shown.complete
+        told_at = self._told_at.get(room, -math.inf)
+        at = told_at + (options.full_room_seconds if is_full else options.gather_seconds)
+        # At the end of this turn even when nothing has to be waited for: one more may come in it.
+        self._due[room] = self._timing.call_at(max(at, self._timing.time()), self._tell, room)
 
     def _tell(self, room: UUID) -> None:
         self._due.pop(room, None)
@@ -220,7 +251,7 @@ class Board:
             return
         if room in self._unsaid:
             self._say(room)
-        self._said_at[room] = self._loop.time()
+        self._told_at[room] = self._timing.time()
         for state in known.show():
             known.rev += 1
             frame = _frame(room, known.rev, state)

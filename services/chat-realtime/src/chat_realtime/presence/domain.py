@@ -62,11 +62,12 @@ def here(node: UUID, rev: int, devices: Iterable[tuple[UUID, DeviceStatus]]) -> 
 class RoomPresence:
     """One room as one process knows it, and what it last showed its sockets."""
 
-    __slots__ = ("_shown", "_words", "rev")
+    __slots__ = ("_words", "rev", "shown")
 
     def __init__(self) -> None:
         self._words: dict[UUID, Here] = {}
-        self._shown = PresenceState(count=0, people=[], whole=True, complete=True)
+        self.shown = PresenceState(count=0, people=[], whole=True, complete=True)
+        """What the sockets were told, as a whole."""
         self.rev = 0
         """Of what is shown; a client drops what is older than what it has."""
 
@@ -106,10 +107,10 @@ class RoomPresence:
 
     def show(self) -> list[PresenceState]:
         """What has changed since it was last shown; nothing when nothing has."""
-        before, now = self._shown, self.whole()
+        before, now = self.shown, self.whole()
         if now == before:
             return []
-        self._shown = now
+        self.shown = now
         if not (before.complete and now.complete):
             return [now]
         changes = _changes(before, now)
