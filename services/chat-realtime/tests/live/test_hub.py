@@ -158,6 +158,59 @@ def test_of_each_state_a_slow_member_gets_the_latest() -> None:
     assert ann.writes == [text_frame(b"3")]
 
 
+def test_who_misses_changes_of_a_state_gets_the_whole_of_the_moment_it_reads_again() -> None:
+    ann, ben = Listening(), Listening()
+    hub, turn = hall(ann, ben)
+    hub.pause(ann)
+    people: list[bytes] = []
+
+    def whole() -> bytes:
+        return b"whole " + b" ".join(people)
+
+    for number in range(100):
+        people.append(b"%d" % number)
+        hub.publish_state(ROOM, "presence", b"%d came" % number, whole)
+    turn.end()
+    hub.resume(ann)
+    assert ann.writes == [text_frame(whole())]
+    assert b"".join(ben.writes) == b"".join(text_frame(b"%d came" % n) for n in range(100))
+
+
+def test_a_state_that_waits_when_its_reader_is_paused_is_kept_for_it() -> None:
+    ann = Listening()
+    hub, turn = hall(ann)
+    hub.open_room(OTHER, head=0)
+    hub.join(OTHER, ann, after_seq=0)
+    ann.when_written = lambda: hub.pause(ann)
+    hub.publish(ROOM, b"one", seq=1)
+    hub.publish_state(OTHER, "author:x", b"renamed")
+    turn.end()
+    assert ann.writes == [text_frame(b"one")]
+    hub.resume(ann)
+    assert ann.writes[1:] == [text_frame(b"renamed")]
+    hub.pause(ann)
+    hub.resume(ann)
+    assert len(ann.writes) == 2
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_state_told_while_a_newcomer_waits_for_the_room_is_kept_for_it(is_paused: bool) -> None:
+    ben = Listening()
+    hub, turn = hall()
+    hub.join(ROOM, ben, after_seq=1)
+    hub.publish_state(ROOM, "presence", b"ann came", lambda: b"ann and ben")
+    turn.end()
+    assert ben.writes == []
+    if is_paused:
+        hub.pause(ben)
+    hub.publish(ROOM, b"one", seq=1)
+    turn.end()
+    if is_paused:
+        assert ben.writes == []
+        hub.resume(ben)
+    assert ben.writes == [text_frame(b"ann and ben")]
+
+
 def test_pausing_in_one_room_pauses_the_member_in_all_its_rooms() -> None:
     ann = Listening()
     hub, turn = hall(ann)

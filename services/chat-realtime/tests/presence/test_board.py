@@ -86,8 +86,10 @@ class Process:
     def __init__(self, clock: Clock) -> None:
         self.people: People = {}
         self.words: list[bytes] = []
-        self.tells: list[tuple[float, str]] = []
+        self.told_at: list[float] = []
         self.viewers: list[Viewer] = []
+        self.slow: list[Viewer] = []
+        self.missed: dict[Viewer, Callable[[], bytes]] = {}
         self.peers: list[Process] = []
         self.clock = clock
         self.board = Board(
@@ -105,16 +107,28 @@ class Process:
         assert subject == room_subject(ROOM)
         self.words.append(payload)
 
-    def show(self, room: UUID, key: str, payload: bytes) -> None:
-        assert room == ROOM
-        self.tells.append((self.clock.now, key))
+    def show(self, room: UUID, key: str, payload: bytes, whole: Callable[[], bytes]) -> None:
+        assert (room, key) == (ROOM, "presence")
+        self.told_at.append(self.clock.now)
         for viewer in self.viewers:
             viewer.take(payload)
+        for viewer in self.slow:
+            self.missed[viewer] = whole
 
     def watch(self) -> Viewer:
         viewer = Viewer(msgspec.json.encode(self.board.whole(ROOM)))
         self.viewers.append(viewer)
         return viewer
+
+    def pause(self, viewer: Viewer) -> None:
+        self.viewers.remove(viewer)
+        self.slow.append(viewer)
+
+    def resume(self, viewer: Viewer) -> None:
+        self.slow.remove(viewer)
+        self.viewers.append(viewer)
+        if viewer in self.missed:
+            viewer.take(self.missed.pop(viewer)())
 
     def come(self, who: UUID, status: DeviceStatus = "online") -> None:
         self.people[who] = status
@@ -183,7 +197,7 @@ def test_what_two_processes_say_without_a_pause_is_shown_in_turns_with_a_gap_bet
             clock.run(0.001)
             process.deliver()
             other.deliver()
-    turns = sorted({at for at, _ in process.tells})
+    turns = sorted(set(process.told_at))
     gaps = [later - earlier for earlier, later in pairwise(turns)]
     assert min(gaps) > GATHER_SECONDS - 0.001
     clock.run(2 * GATHER_SECONDS)
@@ -204,9 +218,9 @@ def test_who_came_and_went_between_two_tells_stays_with_no_newcomer(
     other.go(BEN)
     clock.run(GATHER_SECONDS / 2)
     other.deliver()
-    told = len(process.tells)
+    told = len(process.told_at)
     clock.run(2 * GATHER_SECONDS)
-    assert len(process.tells) == told
+    assert len(process.told_at) == told
     assert newcomer.people == {ANN: "online"}
 
 
@@ -264,6 +278,9 @@ def test_whatever_happens_what_was_told_last_is_the_truth(seed: int) -> None:
         for process in processes:
             process.deliver()
     clock.run(2 * FULL_ROOM_SECONDS)
+    for process in processes:
+        for viewer in list(process.slow):
+            process.resume(viewer)
     assert clock.waiting == []
     truth = together(processes)
     for process in processes:
@@ -276,7 +293,7 @@ def test_whatever_happens_what_was_told_last_is_the_truth(seed: int) -> None:
 
 
 def happen(process: Process, who: UUID, chance: Random) -> None:
-    match chance.randrange(8):
+    match chance.randrange(10):
         case 0 | 1:
             process.come(who)
         case 2:
@@ -287,7 +304,11 @@ def happen(process: Process, who: UUID, chance: Random) -> None:
             process.deliver()
         case 5:
             process.watch()
-        case 6:
+        case 6 if process.viewers:
+            process.pause(chance.choice(process.viewers))
+        case 7 if process.slow:
+            process.resume(chance.choice(process.slow))
+        case 8:
             process.clock.run()
         case _:
             process.clock.run(chance.random() * GATHER_SECONDS)

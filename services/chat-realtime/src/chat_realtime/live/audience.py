@@ -6,7 +6,7 @@ write to a thousand members takes long: between two shares the loop hears what h
 which goes along with the shares that follow. So nobody waits for longer than one round of all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -14,11 +14,14 @@ from chat_realtime.live.framing import deflated_frame, text_frame
 
 BATCH_BYTES_MAX = 64 * 1024
 """One write above this would push every member over its high-water mark at once."""
+STATES_KEPT_MAX = 64
 SHARE_MEMBERS_MAX = 64
 """Written to in less than a millisecond."""
 
 Write = Callable[[bytes], None]
 CallSoon = Callable[[Callable[[], None]], object]
+Latest = Callable[[], bytes]
+"""What a state is when somebody is told who was not told of its changes."""
 
 
 class Member(Protocol):
@@ -32,13 +35,20 @@ class Member(Protocol):
 
 
 class Lag:
-    """What a member that does not read will be told when it does."""
+    """What a member that is on no list will be told when it is on one again."""
 
     __slots__ = ("from_seq", "states")
 
-    def __init__(self, from_seq: int) -> None:
+    def __init__(self, from_seq: int, states: Mapping[str, Latest] | None = None) -> None:
         self.from_seq = from_seq
-        self.states: dict[str, bytes] = {}
+        self.states = dict(states or {})
+
+    def keep(self, key: str, latest: Latest) -> None:
+        if key in self.states or len(self.states) < STATES_KEPT_MAX:
+            self.states[key] = latest
+
+    def frames(self) -> list[bytes]:
+        return [text_frame(latest()) for latest in self.states.values()]
 
 
 class _Frame:
@@ -68,6 +78,7 @@ class _Share:
         "deflated",
         "fast",
         "is_waiting",
+        "states",
         "written_seq",
     )
 
@@ -79,6 +90,8 @@ class _Share:
         """The last durable event handed to the transports."""
         self.is_waiting = False
         """For its turn."""
+        self.states: dict[str, Latest] = {}
+        """Those that wait to be written."""
         self._pending: list[_Frame] = []
         self._pending_bytes = 0
         self._pending_seq = head
@@ -86,13 +99,15 @@ class _Share:
     def __len__(self) -> int:
         return len(self.fast) + len(self.deflated)
 
-    def append(self, frame: _Frame, seq: int | None) -> None:
+    def append(self, frame: _Frame, seq: int | None, state: tuple[str, Latest] | None) -> None:
         if self._pending_bytes + len(frame.text) > BATCH_BYTES_MAX:
             self.flush()
         self._pending.append(frame)
         self._pending_bytes += len(frame.text)
         if seq is not None:
             self._pending_seq = seq
+        if state is not None:
+            self.states[state[0]] = state[1]
 
     def flush(self) -> None:
         if not self._pending:
@@ -100,6 +115,8 @@ class _Share:
         pending, self._pending = self._pending, []
         self._pending_bytes = 0
         self.written_seq = self._pending_seq
+        if self.states:
+            self.states = {}
         # Snapshots: a transport may call pause_writing inside write, which changes the lists.
         if self.fast:
             joined = b"".join([frame.text for frame in pending])
@@ -130,8 +147,8 @@ class Audience:
         self.head = head
         """The last durable event accepted for this room."""
         self.slow: dict[Member, Lag] = {}
-        self.joining: dict[Member, int] = {}
-        """Members that read the log further than we have heard, and up to where."""
+        self.joining: dict[Member, Lag] = {}
+        """Members that read the log further than we have heard, from up to where."""
         self._shares: list[_Share] = []
         self._turns: list[_Share] = []
         self._is_writing = False
@@ -146,16 +163,23 @@ class Audience:
             yield from (*share.fast, *share.deflated)
         yield from (*self.slow, *self.joining)
 
-    def append(self, payload: bytes, *, seq: int | None = None) -> None:
-        """To everyone on the lists, in one of the next turns. `seq` is a durable event's."""
+    def append(
+        self, payload: bytes, *, seq: int | None = None, state: tuple[str, Latest] | None = None
+    ) -> None:
+        """To everyone on the lists, in one of the next turns. `seq` is a durable event's; a state
+        has a key, and is kept for whoever is not handed it.
+        """
         if seq is not None:
             self.head = seq
+        if state is not None:
+            for lag in (*self.slow.values(), *self.joining.values()):
+                lag.keep(*state)
         if not self._shares:
             return
         frame = _Frame(payload)
         # A share may go while another is written to, when its last member is paused.
         for share in list(self._shares):
-            share.append(frame, seq)
+            share.append(frame, seq, state)
             if not share.is_waiting:
                 share.is_waiting = True
                 self._turns.append(share)
@@ -181,13 +205,13 @@ class Audience:
         (share.deflated if member.deflates else share.fast)[member] = member.write
         return share.written_seq
 
-    def dismiss(self, member: Member) -> int | None:
-        """Off the lists. Answers the last event it was handed; None when it was on none."""
+    def dismiss(self, member: Member) -> Lag | None:
+        """Off the lists. Answers what it was not handed any more; None when it was on none."""
         for share in self._shares:
             if (share.deflated if member.deflates else share.fast).pop(member, None) is not None:
                 if not share:
                     self._shares.remove(share)
-                return share.written_seq
+                return Lag(share.written_seq, share.states)
         return None
 
     def remove(self, member: Member) -> None:

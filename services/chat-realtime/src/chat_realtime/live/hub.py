@@ -13,10 +13,9 @@ from uuid import UUID
 
 from seda_contracts import realtime
 
-from chat_realtime.live.audience import Audience, CallSoon, Lag, Member
+from chat_realtime.live.audience import Audience, CallSoon, Lag, Latest, Member
 from chat_realtime.live.framing import encode, text_frame
 
-STATES_KEPT_MAX = 64
 Changed = Callable[[UUID], None]
 
 
@@ -61,7 +60,7 @@ class Hub:
         audience.flush()
         self._rooms_of.setdefault(member, set()).add(room)
         if after_seq > audience.head:
-            audience.joining[member] = after_seq
+            audience.joining[member] = Lag(after_seq)
         else:
             self._admit(audience, member)
         self.changed(room)
@@ -90,15 +89,15 @@ class Hub:
         if audience.joining:
             self._promote(audience)
 
-    def publish_state(self, room: UUID, key: str, payload: bytes) -> None:
-        """The latest value of `key`; older ones may never be seen."""
+    def publish_state(
+        self, room: UUID, key: str, payload: bytes, latest: Latest | None = None
+    ) -> None:
+        """The latest value of `key`; older ones may never be seen. Where the payload is but a
+        change of it, `latest` makes the whole for those who miss a change.
+        """
         audience = self._audiences.get(room)
-        if audience is None:
-            return
-        audience.append(payload)
-        for lag in audience.slow.values():
-            if key in lag.states or len(lag.states) < STATES_KEPT_MAX:
-                lag.states[key] = payload
+        if audience is not None:
+            audience.append(payload, state=(key, latest or (lambda: payload)))
 
     def publish_ephemeral(self, room: UUID, payload: bytes) -> None:
         """Who reads now sees it; nobody else ever will."""
@@ -111,9 +110,9 @@ class Hub:
         self._paused.add(member)
         for room in self._rooms_of.get(member, ()):
             audience = self._audiences[room]
-            written_seq = audience.dismiss(member)
-            if written_seq is not None:
-                audience.slow[member] = Lag(written_seq)
+            lag = audience.dismiss(member)
+            if lag is not None:
+                audience.slow[member] = lag
 
     def resume(self, member: Member) -> None:
         """The member reads again: back on the list, with one notice per room that went on."""
@@ -127,7 +126,7 @@ class Hub:
             if audience.admit(member, after_seq=lag.from_seq) > lag.from_seq:
                 lagged = realtime.Lagged(room=room, from_=lag.from_seq)
                 notices.append(text_frame(encode(lagged)))
-            notices.extend(map(text_frame, lag.states.values()))
+            notices.extend(lag.frames())
         if notices:
             # One write at the end: it may pause the member again, which must find it on the list.
             member.write(b"".join(notices))
@@ -140,9 +139,14 @@ class Hub:
             audience.admit(member, after_seq=audience.head)
 
     def _promote(self, audience: Audience) -> None:
-        ready = [member for member, seq in audience.joining.items() if seq <= audience.head]
+        joining = audience.joining
+        ready = [member for member, lag in joining.items() if lag.from_seq <= audience.head]
         if ready:
             audience.flush()
         for member in ready:
-            del audience.joining[member]
+            lag = joining.pop(member)
             self._admit(audience, member)
+            if member in self._paused:
+                audience.slow[member].states = lag.states
+            elif lag.states:
+                member.write(b"".join(lag.frames()))

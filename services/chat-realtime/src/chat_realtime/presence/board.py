@@ -44,8 +44,10 @@ _expired = counter("seda_chat_presence_nodes_expired", "Processes whose lease en
 
 Devices = Callable[[UUID], Iterable[tuple[UUID, DeviceStatus]]]
 """The local sockets of a room: whose, and what each device says of itself."""
-Show = Callable[[UUID, str, bytes], None]
-"""Give a state to the local sockets of a room, under a key of which the latest counts."""
+Show = Callable[[UUID, str, bytes, Callable[[], bytes]], None]
+"""Give a change of a state to the local sockets of a room, under the key of the state. The last
+argument makes the whole for those who miss a change.
+"""
 
 Follow = Callable[[UUID], AbstractAsyncContextManager[None]]
 """Hear a room for as long as the context lasts."""
@@ -255,8 +257,7 @@ class Board:
         for state in known.show():
             known.rev += 1
             frame = _frame(room, known.rev, state)
-            whom = "" if state.whole else f":{state.people[0].user_id}"
-            self._show(room, f"presence{whom}", _encode(frame))
+            self._show(room, "presence", _encode(frame), lambda: _encode(self.whole(room)))
 
     def _say(self, room: UUID) -> None:
         self._unsaid.discard(room)
