@@ -1,15 +1,20 @@
 """Bots and their keys: what a key opens, what it never opens, and when it stops."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import jwt
+import msgspec
 import pytest
 from auth_gateway.bots.domain import InvalidKey, parse_key
 from auth_gateway.bots.keys import BELIEVED_SECONDS
 from auth_gateway.settings import Settings
+from seda_db import Database
+from seda_testkit.databases import ServiceDatabase
+from sqlalchemy import text
 
 from ..conftest import ADMIN_API_KEY
 from ..people import Person, sign_up, super_admin
@@ -105,6 +110,40 @@ async def test_attack_066_a_wrong_unknown_or_misplaced_key_opens_nothing(
     person = {"x-api-key": nina.access_token}
     assert (await client.get("/api/v1/chat/rooms", headers=person)).status_code == 401
     assert upstream.connections == 0
+
+
+async def test_attack_066_made_up_keys_are_refused_before_the_database_is_asked(
+    settings: Settings, start: Any, database: ServiceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address has spent its allowance, and a look at a locked table would not come back."""
+    monkeypatch.setattr("auth_gateway.bots.keys.BELIEVED_SECONDS", 0)
+    monkeypatch.setattr("auth_gateway.bots.keys.KEYS_KEPT_MAX", 1)
+    few = msgspec.structs.replace(settings, rate_limit_default_requests_max=6)
+    db = Database(database.app_url, pool_size=1)
+    try:
+        async with start(few) as client:
+            nina = await sign_up(client)
+            made = await make_key(nina, await make_bot(nina))
+            assert (await ask(client, made["key"]))[0] == 200
+            secret = parse_key(made["key"]).secret
+            strangers = [f"seda_{uuid4().hex}_{secret}" for _ in range(20)]
+            answers = await asyncio.gather(*(ask(client, key) for key in strangers))
+            assert set(answers) == {(401, "invalid_token"), (429, "rate_limited")}
+            assert answers.count((401, "invalid_token")) <= 6
+            async with db.begin() as tx:
+                await tx.execute(text("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE"))
+                wrong_secret = made["key"].removesuffix(secret) + "A" * 43
+                for key in (f"seda_{uuid4().hex}_{secret}", wrong_secret):
+                    refused = await asyncio.wait_for(
+                        client.get("/api/v1/chat/rooms", headers={"x-api-key": key}), 10
+                    )
+                    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+                    assert int(refused.headers["retry-after"]) >= 1
+            # The strangers have not pushed it out of a memory for one, and the bot has an
+            # allowance of its own: it is let through, though it has to be looked up anew.
+            assert (await ask(client, made["key"]))[0] == 200
+    finally:
+        await db.close()
 
 
 async def test_attack_066_a_revoked_key_stops_at_once_and_a_deleted_bot_with_all_keys(
