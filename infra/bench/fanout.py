@@ -102,6 +102,8 @@ async def delivering(ours: Seda, *, passes: int) -> tuple[Rounds, Rounds]:
                 row = offered.setdefault(server.name, {})
                 row.setdefault("p50 ms", []).append(result.p50_ms)
                 row.setdefault("p99 ms", []).append(result.p99_ms)
+                row.setdefault("served p50 ms", []).append(result.served_p50_ms)
+                row.setdefault("sent late p50 ms", []).append(result.late_p50_ms)
                 row.setdefault("missing", []).append(result.missing)
                 row.setdefault("CPU %", []).append(100 * cpu / result.seconds)
                 load_percent = 100 * result.cpu_seconds / result.seconds

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,10 @@ class Result(msgspec.Struct):
     seconds: float
     p50_ms: float
     p99_ms: float
+    served_p50_ms: float
+    """From when a message really went to when the kernel of the reader had it."""
+    late_p50_ms: float
+    """How much later than due a message went."""
     cpu_seconds: float
     """Of the load."""
 
@@ -283,15 +287,13 @@ async def peer(name: str, command: Sequence[str]) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def around() -> AsyncIterator[tuple[ServiceDatabase, EmbeddedNats, EmbeddedPostgres]]:
     """PostgreSQL and NATS, on the core of the load."""
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {LOAD_CORE} & mine or mine)
-    try:
-        with EmbeddedPostgres(durable=True) as postgres, EmbeddedNats() as broker:
-            database = DatabaseFactory(postgres).clone("chat_realtime", "chat")
-            await provision(broker.url, "chat-realtime")
-            yield database, broker, postgres
-    finally:
-        os.sched_setaffinity(0, mine)
+    with ExitStack() as stack:
+        with on_core(LOAD_CORE):
+            postgres = stack.enter_context(EmbeddedPostgres(durable=True))
+            broker = stack.enter_context(EmbeddedNats())
+        database = DatabaseFactory(postgres).clone("chat_realtime", "chat")
+        await provision(broker.url, "chat-realtime")
+        yield database, broker, postgres
 
 
 @asynccontextmanager
@@ -349,15 +351,22 @@ async def start(
     stdin: int | None = None,
 ) -> Process:
     """On a core of its own where there are two, and no longer than this process lives."""
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core} & mine or mine)
-    try:
+    with on_core(core):
         return await asyncio.create_subprocess_exec(
             *child.wrap(list(command), death_signal=signal.SIGTERM),
             stdout=PIPE,
             stdin=stdin,
             env=os.environ | (environment or {}),
         )
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Where there is such a core, what is started within the block runs on it, and nothing else."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core} & mine or mine)
+    try:
+        yield
     finally:
         os.sched_setaffinity(0, mine)
 

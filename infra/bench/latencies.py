@@ -22,7 +22,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import uvloop
 from events import Figure
-from fanout_ground import PEOPLE, Seda, around, seda
+from fanout_ground import LOAD_CORE, PEOPLE, Seda, around, on_core, seda
 from figures import percentile
 from seda_client import Ticket
 from seda_runtime.ids import uuid7
@@ -154,6 +154,7 @@ async def full_room() -> AsyncIterator[Room]:
         processes = [
             await stack.enter_async_context(seda(database, broker, postgres)) for _ in range(2)
         ]
+        stack.enter_context(on_core(LOAD_CORE))
         admin = await asyncpg.connect(database.admin_url)
         await admin.execute(PEOPLE, room, people)
         await admin.close()

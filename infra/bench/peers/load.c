@@ -11,6 +11,10 @@
  *   closed member|feed IN_FLIGHT SECONDS   the next message when one has reached every member
  *   offer  member|feed PER_SECOND SECONDS  messages at their time, however late the others are
  *   stall  MEMBERS                         so many stop reading
+ *
+ * A delivery is timed from when its message was due to when it was read here; and, so that this
+ * program being late is not taken for the server being late, from when the message really went to
+ * when the kernel had it for the member.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -45,7 +49,9 @@ static char scratch[SCRATCH], text[1 << 16];
 
 static long long got[SLOTS]; /* deliveries of the message in each slot */
 static long long deliveries, sent, errors, reads_done;
-static long long histogram[BUCKETS];
+static long long histogram[BUCKETS], served[BUCKETS], lateness[BUCKETS];
+static long long due_at[SLOTS], said_at[SLOTS]; /* of the message in each slot; when it really went */
+static long long clocks_apart;   /* of the kernel's stamps and ours */
 static long long began; /* what was due before it belongs to an earlier measurement */
 static int in_flight, by_feed, turn;
 
@@ -53,6 +59,11 @@ static long long now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void count_in(long long *times, long long ns) {
+    long long bucket = ns / 1000 / BUCKET_US;
+    times[bucket < 0 ? 0 : bucket < BUCKETS ? bucket : BUCKETS - 1]++;
 }
 
 static void die(const char *why) {
@@ -125,6 +136,9 @@ static size_t fill(char *into, const char *template, int slot, long long due) {
 static void emit(int slot, long long due) {
     got[slot] = 0;
     sent++;
+    due_at[slot] = due;
+    said_at[slot] = now_ns();
+    count_in(lateness, said_at[slot] - due);
     if (by_feed) {
         static char line[1 << 17];
         size_t length = fill(text, event, slot, due);
@@ -139,13 +153,13 @@ static void emit(int slot, long long due) {
     }
 }
 
-static void delivered(const char *mark, long long now) {
+static void delivered(const char *mark, long long now, long long arrived) {
     int slot = (mark[1] - '0') * 10 + mark[2] - '0';
     long long due = 0;
     for (int i = 4; i < 23; i++) due = due * 10 + mark[i] - '0';
     if (due < began) return;
-    long long bucket = (now - due) / 1000 / BUCKET_US;
-    histogram[bucket < 0 ? 0 : bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+    count_in(histogram, now - due);
+    count_in(served, arrived - (due == due_at[slot] ? said_at[slot] : due));
     deliveries++;
     if (++got[slot] == count - stalled && in_flight) emit(slot, now_ns());
 }
@@ -175,7 +189,8 @@ static void hang_up(Member *m) {
     }
 }
 
-static void take_frame(Member *m, int opcode, char *payload, size_t length, long long now) {
+static void take_frame(Member *m, int opcode, char *payload, size_t length, long long now,
+                       long long arrived) {
     if (opcode == 9) send_frame(m->fd, 10, payload, length);
     if (opcode == 8) {
         if (!m->joined) fprintf(stderr, "load: closed: %.*s\n", (int)length, payload);
@@ -188,7 +203,7 @@ static void take_frame(Member *m, int opcode, char *payload, size_t length, long
     }
     char *mark = memchr(payload, '~', length);
     if (mark && payload + length - mark >= MARK_BYTES && mark[3] == '~') {
-        if (m->joined) delivered(mark, now);
+        if (m->joined) delivered(mark, now, arrived);
     } else if (!m->joined) {
         take_step(m, payload, length);
     } else if (memmem(payload, length, "\"err\":", 6)) {
@@ -199,14 +214,24 @@ static void take_frame(Member *m, int opcode, char *payload, size_t length, long
 static void read_member(Member *m) {
     size_t have = m->rest_len, at = 0;
     if (have) memcpy(scratch, m->rest, have);
-    ssize_t n = recv(m->fd, scratch + have, SCRATCH - have, 0);
+    char stamp[CMSG_SPACE(sizeof(struct timespec))];
+    struct iovec into = {scratch + have, SCRATCH - have};
+    struct msghdr message = {
+        .msg_iov = &into, .msg_iovlen = 1, .msg_control = stamp, .msg_controllen = sizeof stamp};
+    ssize_t n = recvmsg(m->fd, &message, 0);
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN) hang_up(m);
         return;
     }
     reads_done++;
     have += n;
-    long long now = now_ns();
+    long long now = now_ns(), arrived = now;
+    struct cmsghdr *told = CMSG_FIRSTHDR(&message);
+    if (told && told->cmsg_type == SCM_TIMESTAMPNS) {
+        struct timespec t;
+        memcpy(&t, CMSG_DATA(told), sizeof t);
+        arrived = t.tv_sec * 1000000000LL + t.tv_nsec - clocks_apart;
+    }
     if (!m->shaken) {
         char *end = memmem(scratch, have, "\r\n\r\n", 4);
         if (end) {
@@ -230,7 +255,7 @@ static void read_member(Member *m) {
             length = (size_t)h[6] << 24 | h[7] << 16 | h[8] << 8 | h[9], head = 10;
         }
         if (have - at < head + length) break;
-        take_frame(m, h[0] & 15, scratch + at + head, length, now);
+        take_frame(m, h[0] & 15, scratch + at + head, length, now, arrived);
         at += head + length;
     }
     m->rest_len = have - at;
@@ -268,15 +293,20 @@ static int turn_once(int wait_ms) {
     return command;
 }
 
-static double quantile_ms(double part) {
-    long long wanted = deliveries * part, seen = 0;
+static double quantile_ms(const long long *times, long long counted, double part) {
+    long long wanted = counted * part, seen = 0;
     for (int i = 0; i < BUCKETS; i++)
-        if ((seen += histogram[i]) > wanted) return i * BUCKET_US / 1000.0;
+        if ((seen += times[i]) > wanted) return i * BUCKET_US / 1000.0;
     return BUCKETS * BUCKET_US / 1000.0;
 }
 
 static void measure(int is_closed, double amount, double seconds) {
     memset(histogram, 0, sizeof histogram);
+    memset(served, 0, sizeof served);
+    memset(lateness, 0, sizeof lateness);
+    struct timespec stamped;
+    clock_gettime(CLOCK_REALTIME, &stamped);
+    clocks_apart = stamped.tv_sec * 1000000000LL + stamped.tv_nsec - now_ns();
     deliveries = sent = errors = reads_done = 0;
     int listening = count - stalled;
     struct timespec cpu_from, cpu_to;
@@ -301,9 +331,11 @@ static void measure(int is_closed, double amount, double seconds) {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_to);
     printf("{\"sent\":%lld,\"deliveries\":%lld,\"missing\":%lld,\"errors\":%lld,\"reads\":%lld,"
            "\"closed\":%d,\"seconds\":%.4f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
-           "\"cpu_seconds\":%.4f}\n",
+           "\"served_p50_ms\":%.2f,\"late_p50_ms\":%.2f,\"cpu_seconds\":%.4f}\n",
            sent, deliveries, sent * listening - deliveries, errors, reads_done, closed,
-           (now_ns() - from) / 1e9, quantile_ms(0.5), quantile_ms(0.99),
+           (now_ns() - from) / 1e9, quantile_ms(histogram, deliveries, 0.5),
+           quantile_ms(histogram, deliveries, 0.99), quantile_ms(served, deliveries, 0.5),
+           quantile_ms(lateness, sent, 0.5),
            cpu_to.tv_sec - cpu_from.tv_sec + (cpu_to.tv_nsec - cpu_from.tv_nsec) / 1e9);
 }
 
@@ -327,7 +359,9 @@ static void obey(void) {
 static void start(int id) {
     char request[1000];
     Member *m = &members[id];
+    int one = 1;
     m->fd = dial(port);
+    setsockopt(m->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
     int n = sprintf(request,
                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

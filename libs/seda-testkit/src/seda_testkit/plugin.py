@@ -6,6 +6,7 @@ A service's conftest makes `db` and `published` work: it names its database `mig
 outbox `outbox`.
 """
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -37,9 +38,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Every trace of a test is kept; the first service started would sample one in ten."""
+    """Every trace of a test is kept; the first service started would sample one in ten.
+
+    And Ctrl-C reaches what a test starts: a shell lets a run in the background ignore it, and a
+    program inherits that.
+    """
     del config
     trace.set_tracer_provider(TracerProvider())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

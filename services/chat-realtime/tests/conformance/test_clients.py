@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
+from chat_realtime.live import serving as serving_module
 from chat_realtime.live import websocket as websocket_module
 from chat_realtime.log.domain import Change
 from chat_realtime.log.operations import record_one
@@ -263,7 +264,7 @@ class Stage:
 
     async def others_do_what_nobody_knows(self) -> None:
         """The service of a later release has written to the log."""
-        recording = self.service.live.edge._desk.recording
+        recording = self.service.live.edge._serving._desk.recording
         async with self.service.live.db.begin() as tx:
             await lock_room(tx, self.room)
             change = Change(type=LATER_TYPE, data={"news": [1, 2]})
@@ -385,14 +386,14 @@ class Stage:
         return value
 
     def _count_subscriptions(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        edge = self.service.live.edge
-        subscribe = edge._subscribe
+        serving = self.service.live.edge._serving
+        subscribe = serving._subscribe
 
         async def counted(*arguments: Any) -> None:
             self.subscriptions += 1
             await subscribe(*arguments)
 
-        monkeypatch.setattr(edge, "_subscribe", counted)
+        monkeypatch.setattr(serving, "_subscribe", counted)
 
 
 @pytest.mark.parametrize("scenario", expanded(), ids=lambda scenario: scenario["name"])
@@ -406,7 +407,8 @@ async def test_a_client_plays(
 ) -> None:
     ahead_seconds = scenario.get("server_clock_ahead_ms", 0) / 1000
     ahead = SimpleNamespace(time=lambda: time.time() + ahead_seconds)
-    monkeypatch.setattr(websocket_module, "time", ahead)
+    for module in (websocket_module, serving_module):
+        monkeypatch.setattr(module, "time", ahead)
     stage = Stage(scenario, services, driver, line, gateway)
     try:
         await stage.set(monkeypatch)

@@ -1,10 +1,15 @@
 """Fan-out by bytes: what each member is handed, and when."""
 
+import re
 from collections.abc import Callable
+from functools import partial
+from random import Random
 from uuid import UUID
 
+import pytest
+from chat_realtime.live.audience import BATCH_BYTES_MAX, SHARE_MEMBERS_MAX
 from chat_realtime.live.framing import deflated_frame, text_frame
-from chat_realtime.live.hub import BATCH_BYTES_MAX, Hub
+from chat_realtime.live.hub import Hub
 
 ROOM = UUID("01890000-0000-7000-8000-000000000001")
 OTHER = UUID("01890000-0000-7000-8000-000000000002")
@@ -15,14 +20,8 @@ class Turn:
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] = []
-        self.windows_seconds: list[float] = []
 
     def call_soon(self, callback: Callable[[], None]) -> None:
-        self.callbacks.append(callback)
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """A window is over with the turn after the one that began it."""
-        self.windows_seconds.append(seconds)
         self.callbacks.append(callback)
 
     def end(self) -> None:
@@ -48,7 +47,7 @@ class Listening:
 
 def hall(*members: Listening, head: int = 0) -> tuple[Hub, Turn]:
     turn = Turn()
-    hub = Hub(turn.call_soon, turn.call_later)
+    hub = Hub(turn.call_soon)
     hub.open_room(ROOM, head=head)
     for member in members:
         hub.join(ROOM, member, after_seq=head)
@@ -241,24 +240,129 @@ def test_who_reads_compressed_and_stops_is_told_of_the_hole_like_everyone() -> N
     assert len(ben.writes) == 2
 
 
-def test_a_big_room_that_goes_on_talking_is_written_to_once_per_window() -> None:
-    members = [Listening() for _ in range(400)]
+def test_what_comes_while_a_big_room_is_written_to_goes_along_with_the_shares_that_follow() -> None:
+    members = [Listening() for _ in range(2 * SHARE_MEMBERS_MAX)]
     hub, turn = hall(*members)
-    hub.publish(ROOM, b"at once", seq=1)
-    turn.end()
-    assert members[0].writes == [text_frame(b"at once")]
-    hub.publish(ROOM, b"waits", seq=2)
-    hub.publish(ROOM, b"too", seq=3)
-    assert len(members[0].writes) == 1
-    turn.end()
-    assert members[0].writes[1:] == [text_frame(b"waits") + text_frame(b"too")]
-    turn.end()
-    assert turn.callbacks == []
-    assert turn.windows_seconds == [0.002, 0.002]
-
-
-def test_a_small_room_has_no_window() -> None:
-    hub, turn = hall(*(Listening() for _ in range(20)))
+    first, last = members[0], members[-1]
     hub.publish(ROOM, b"one", seq=1)
     turn.end()
-    assert turn.callbacks == turn.windows_seconds == []
+    assert (first.writes, last.writes) == ([text_frame(b"one")], [])
+    hub.publish(ROOM, b"two", seq=2)
+    turn.end()
+    assert last.writes == [text_frame(b"one") + text_frame(b"two")]
+    turn.end()
+    assert first.writes == [text_frame(b"one"), text_frame(b"two")]
+    assert turn.callbacks == []
+
+
+def test_a_member_that_changes_its_share_hears_nothing_twice() -> None:
+    members = [Listening() for _ in range(SHARE_MEMBERS_MAX + 1)]
+    hub, turn = hall(*members)
+    first, last = members[0], members[-1]
+    last.when_written = lambda: hub.pause(last)
+    hub.publish(ROOM, b"one", seq=1)
+    turn.end()
+    turn.end()
+    hub.publish(ROOM, b"two", seq=2)
+    turn.end()
+    # A place in the first share, which has had its turn; nobody is in another.
+    hub.leave(ROOM, first)
+    hub.publish(ROOM, b"three", seq=3)
+    hub.resume(last)
+    turn.end()
+    notice = b'{"op":"lagged","room":"%s","from":1}' % str(ROOM).encode()
+    assert last.writes == [text_frame(b"one"), text_frame(notice), text_frame(b"three")]
+
+
+class Reader(Listening):
+    """Checks that it hears every event once and in order, but for the holes it is told of."""
+
+    def __init__(self, head: int) -> None:
+        super().__init__()
+        self.heard = head
+        self.head = head
+        self.read_up_to: int | None = None
+        """Where it is with the log since it was told of a hole, until it hears the next event."""
+
+    def write(self, frame: bytes) -> None:
+        for word in frame.decode(errors="ignore").split("#")[1:-1:2]:
+            self._hear(int(word))
+        if (hole := re.search(rb'"lagged".*"from":(\d+)', frame)) is not None:
+            assert self.heard <= int(hole[1]) <= (self.read_up_to or self.heard)
+            self.read_up_to = self.head
+        super().write(frame)
+
+    def _hear(self, seq: int) -> None:
+        assert self.heard < seq <= (self.read_up_to or self.heard) + 1
+        self.heard = seq
+        self.read_up_to = None
+
+
+class World:
+    """A room whose members come, go, stop and go on at any moment."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.hub, self.turn = hall()
+        self.here: list[Reader] = []
+        self.paused: list[Reader] = []
+        self.head = 0
+
+    def publish(self) -> None:
+        self.head += 1
+        for reader in self.here:
+            reader.head = self.head
+        if self.here and self.random.random() < 0.2:
+            weak = self.random.choice(self.here)
+            weak.when_written = partial(self.pause, weak)
+        self.hub.publish(ROOM, b"#%d#" % self.head, seq=self.head)
+
+    def end_turn(self) -> None:
+        self.turn.end()
+
+    def join(self) -> None:
+        self.here.append(Reader(self.head))
+        self.hub.join(ROOM, self.here[-1], after_seq=self.head)
+
+    def leave(self) -> None:
+        if self.here:
+            gone = self.here.pop(self.random.randrange(len(self.here)))
+            gone.when_written = None
+            self.paused = [each for each in self.paused if each is not gone]
+            self.hub.drop(gone)
+
+    def pause(self, reader: Reader | None = None) -> None:
+        if self.here:
+            reader = reader or self.random.choice(self.here)
+            if reader not in self.paused:
+                self.paused.append(reader)
+                self.hub.pause(reader)
+
+    def resume(self) -> None:
+        if self.paused:
+            self.hub.resume(self.paused.pop())
+
+    def settle(self) -> None:
+        while self.turn.callbacks:
+            self.turn.end()
+        while self.paused:
+            self.resume()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_between_turns_nobody_hears_an_event_twice_or_misses_one_unsaid(
+    seed: int,
+) -> None:
+    world = World(Random(seed))
+    acts = [world.publish, world.end_turn, world.leave, world.pause, world.resume]
+    for _ in range(1500):
+        world.random.choice([*acts, world.join, world.join])()
+    assert len(world.here) > 2 * SHARE_MEMBERS_MAX
+    world.settle()
+    for reader in world.here:
+        reader.when_written = None
+    world.publish()
+    for reader in world.here:
+        reader.when_written = None
+    world.settle()
+    assert {reader.heard for reader in world.here} == {world.head}

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 from chat_realtime.live import joining
+from chat_realtime.live.client import Client
 from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.together import Together
-from chat_realtime.live.websocket import Client
 from chat_realtime.rooms.domain import NotMember
 from seda_contracts.realtime import Cursor
 from seda_runtime.clock import utc_now

@@ -25,9 +25,10 @@ from seda_runtime.clock import Clock
 from seda_runtime.logging import get_logger
 from seda_runtime.telemetry import counter
 
+from chat_realtime.live.audience import Member
 from chat_realtime.live.domain import RoomGone
 from chat_realtime.live.framing import encode
-from chat_realtime.live.hub import Hub, Member
+from chat_realtime.live.hub import Hub
 from chat_realtime.live.ring import Ring, RingOptions, Rings
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event, frames_of

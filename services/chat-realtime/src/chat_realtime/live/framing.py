@@ -9,7 +9,6 @@ import msgspec
 
 TEXT, BINARY = 0x81, 0x82
 """The first byte of a whole message in one frame."""
-HEADER_BYTES_MAX = 10
 _DEFLATED = 0x40
 _WINDOW_BITS = 9
 """The smallest that a client can ask for, so one compression serves all. A message is hardly longer

@@ -26,6 +26,7 @@ from chat_realtime.attention.store import unread
 from chat_realtime.invites import store as invites_store
 from chat_realtime.limits.gate import Gate
 from chat_realtime.live import store
+from chat_realtime.live.client import devices
 from chat_realtime.live.commands import Desk
 from chat_realtime.live.crowd import Crowd
 from chat_realtime.live.domain import (
@@ -48,7 +49,7 @@ from chat_realtime.live.ring import RingOptions
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.stream import StreamAnswer, StreamOptions
 from chat_realtime.live.together import Together
-from chat_realtime.live.websocket import SocketEdge, SocketOptions, devices
+from chat_realtime.live.websocket import SocketEdge, SocketOptions
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.posting import Posting
 from chat_realtime.moderation.domain import MutedEverywhere
@@ -194,7 +195,7 @@ async def run_live(
 ) -> AsyncIterator[LiveSide]:
     """Listening when entered; drained and closed when left. Needs an open bus."""
     loop = asyncio.get_running_loop()
-    hub = Hub(loop.call_soon, loop.call_later)
+    hub = Hub(loop.call_soon)
     board = Board(
         bus,
         recording.signals,
