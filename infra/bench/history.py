@@ -86,7 +86,7 @@ class Ground:
     viewer_id: UUID
 
     async def ours(self, before_seq: int) -> bytes:
-        async with self.db.read() as tx:
+        async with self.db.read_driver() as tx:
             return msgspec.json.encode(
                 [item.shown for item in await store.history(tx, **self._wanted(before_seq))]
             )

@@ -37,6 +37,7 @@ from seda_db import Database
 from seda_identity import Principal
 from seda_messaging import Bus, Outbox
 from seda_runtime.clock import utc_now
+from seda_runtime.collector import collect_rarely
 from seda_runtime.ids import uuid7
 from seda_testkit.databases import DatabaseFactory
 from seda_testkit.nats import EmbeddedNats
@@ -118,6 +119,7 @@ async def main(arguments: list[str]) -> None:
         figures.setdefault(name, Figure(name)).add(variant, value)
 
     async with ground() as here:
+        collect_rarely()  # as a service does when it has started
         for turn in range(ROUNDS):
             variants = (ALONE, TOGETHER, NODE)[:: 1 if turn % 2 else -1]
             for rooms in ROOMS:

@@ -159,6 +159,34 @@ async def test_a_statement_of_the_driver_reaches_every_row_though_one_value_is_a
             assert await other.scalar(free, {"b": bodies}) == 0
 
 
+async def test_the_driver_takes_the_statements_of_a_session_too(database: Database) -> None:
+    statement = text(
+        "SELECT CAST(:one AS text) AS body, CAST(:one AS text) || CAST(:other AS text) AS longer"
+    )
+    values = {"other": "b", "one": "a"}
+    async with database.read() as tx:
+        (expected,) = await tx.execute(statement, values)
+    async with database.read_driver() as tx:
+        (row,) = await tx.execute(statement, values)
+    assert (row.body, row.longer) == (expected.body, expected.longer) == ("a", "ab")
+    assert not hasattr(row, "other")
+
+
+async def test_several_reads_of_the_driver_are_of_one_moment_and_write_nothing(
+    database: Database,
+) -> None:
+    body = str(uuid4())
+    counted = "SELECT count(*) FROM note WHERE body = $1"
+    async with database.read_driver() as tx:
+        assert await tx.scalar(counted, body) == 0
+        await write(database, body)
+        assert await tx.scalar(counted, body) == 0
+    with pytest.raises(StatementFailed, match="ReadOnly"):
+        async with database.read_driver() as tx:
+            await tx.scalar("INSERT INTO note VALUES ($1)", body)
+    assert await count(database, body) == 1
+
+
 async def test_a_server_that_is_gone_is_unavailable_to_the_driver_too() -> None:
     server = EmbeddedPostgres()
     server.start()

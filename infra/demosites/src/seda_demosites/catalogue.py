@@ -52,7 +52,14 @@ TRACKS = tuple(
     for number, title in enumerate(_TITLES, start=1)
 )
 TRACK_BY_ID = {str(track.id): track for track in TRACKS}
-ARTIST_BY_SLUG = {artist.slug: artist for artist in ARTISTS}
+_ARTIST_BY_SLUG = {artist.slug: artist for artist in ARTISTS}
+
+
+def artist_at(slug: str) -> Artist | None:
+    """Whose page it is. After a `~` anything may stand: a page proves one profile, once, and who
+    tries the same thing again needs another.
+    """
+    return _ARTIST_BY_SLUG.get(slug.partition("~")[0])
 
 
 def cover_svg(track: Track) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from seda_demosites import pages
-from seda_demosites.catalogue import ARTIST_BY_SLUG, ARTISTS, TRACK_BY_ID, TRACKS, cover_svg
+from seda_demosites.catalogue import ARTISTS, TRACK_BY_ID, TRACKS, artist_at, cover_svg
 
 HOSTS: tuple[str, ...] = ("tunes.example", "artists.example")
 ABOUT_LENGTH_MAX = 4_000
@@ -93,13 +93,13 @@ def _artists(request: Request, words: Words) -> Response:
     match [request.method, *urlsplit(request.target).path.strip("/").split("/")]:
         case ["GET" | "HEAD", ""]:
             return Response(200, pages.artists_page(ARTISTS))
-        case ["GET" | "HEAD", slug] if artist := ARTIST_BY_SLUG.get(slug):
+        case ["GET" | "HEAD", slug] if artist := artist_at(slug):
             about = words.about.get(slug, artist.about)
             return Response(200, pages.artist_page(artist, about, words.comments.get(slug, [])))
-        case ["PUT", slug, "about"] if slug in ARTIST_BY_SLUG:
+        case ["PUT", slug, "about"] if artist_at(slug):
             words.about[slug] = request.body[:ABOUT_LENGTH_MAX]
             return Response(204, "")
-        case ["PUT", slug, "comments"] if slug in ARTIST_BY_SLUG:
+        case ["PUT", slug, "comments"] if artist_at(slug):
             posted = words.comments.setdefault(slug, [])
             posted.append(request.body[:ABOUT_LENGTH_MAX])
             del posted[:-COMMENTS_MAX]

@@ -137,11 +137,13 @@ async def _react_and_rank(stage: Stage, clock: Clock, message_id: str) -> None:
 
 async def _prove_artist(stage: Stage, clock: Clock, pages: DemoPages) -> None:
     clock.chapter("Mira proves that the band is hers")
-    body = {"artist_name": "Mira & the Tide", "website_url": page_url(SLUG)}
+    # Another page each time: one that proved a profile already proves no second one by itself.
+    slug = f"{SLUG}~{uuid4().hex[:8]}"
+    body = {"artist_name": "Mira & the Tide", "website_url": page_url(slug)}
     artist = await stage.first.post("/artists", body)
-    claim = await request_claim(stage.first, artist["id"], page_url(SLUG))
-    clock.noted(f"the code is {claim['code']}; she writes it on {page_url(SLUG)}")
-    await pages.write_about(SLUG, f"Songs of the sea. {claim['code']}")
+    claim = await request_claim(stage.first, artist["id"], page_url(slug))
+    clock.noted(f"the code is {claim['code']}; she writes it on {page_url(slug)}")
+    await pages.write_about(slug, f"Songs of the sea. {claim['code']}")
     since = time.perf_counter()
     await stage.first.post(f"/verification/requests/{claim['id']}/check")
     badge = await stage.second_live.wait_for(

@@ -52,12 +52,9 @@ class Database:
         """As `begin`, without SQLAlchemy between us and the driver: where a transaction's own cost
         is felt, and nowhere else.
         """
-        async with _translated(), AsyncExitStack() as stack:
-            with _unreachable():
-                pooled = await stack.enter_async_context(self.engine.connect())
-            async with driver_transaction(pooled) as tx:
-                yield tx
-            committed(tx)
+        async with self._drive() as tx:
+            yield tx
+        committed(tx)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -65,6 +62,20 @@ class Database:
         async with _translated(), AsyncSession(self.engine, expire_on_commit=False) as session:
             await _connect(session, "REPEATABLE READ")
             yield session
+
+    @asynccontextmanager
+    async def read_driver(self) -> AsyncIterator[DriverTransaction]:
+        """To `read` what `begin_driver` is to `begin`; nothing can be written here."""
+        async with self._drive(isolation="repeatable_read", readonly=True) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _drive(self, **options: Any) -> AsyncIterator[DriverTransaction]:
+        async with _translated(), AsyncExitStack() as stack:
+            with _unreachable():
+                pooled = await stack.enter_async_context(self.engine.connect())
+            async with driver_transaction(pooled, **options) as tx:
+                yield tx
 
     async def ping(self) -> bool:
         try:

@@ -6,11 +6,14 @@ rest of a small one. What is asked and answered here is SQL and documents.
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import asyncpg
+from sqlalchemy import TextClause
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from seda_db.errors import DatabaseUnavailable, StatementFailed
@@ -26,34 +29,62 @@ LOST = (
 )
 
 
+class Row(asyncpg.Record):
+    """Columns as attributes, as SQLAlchemy's rows have them."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 class DriverTransaction:
-    """Statements with `$1`, prepared once per connection."""
+    """Statements are prepared once per connection."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.info: dict[Any, Any] = {}
 
+    async def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """The rows of what is written with `:name`, as a session takes it too."""
+        asked, names = _positional(statement)
+        return await self._fetch(asked, *(parameters[name] for name in names))
+
     async def scalar(self, statement: str, *values: Any) -> Any:
-        """The first column of the first row, None without rows."""
+        """The first column of the first row, None without rows. With `$1` in the statement."""
+        # Not `fetchval`, which stops the statement after one row: others would not be locked.
+        rows = await self._fetch(statement, *values)
+        return rows[0][0] if rows else None
+
+    async def _fetch(self, statement: str, *values: Any) -> Sequence[Any]:
         started = time.perf_counter()
         try:
-            # Not `fetchval`, which stops the statement after one row: others would not be locked.
-            rows = await self._connection.fetch(statement, *values)
+            rows: list[Any] = await self._connection.fetch(statement, *values, record_class=Row)
         finally:
             warn_of_slow_query(statement, time.perf_counter() - started)
-        return rows[0][0] if rows else None
+        return rows
+
+
+@cache
+def _positional(statement: TextClause) -> tuple[str, tuple[str, ...]]:
+    """For statements that are constants of a module: each is kept for ever."""
+    compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    return compiled.string, tuple(compiled.positiontup or ())
 
 
 @asynccontextmanager
-async def driver_transaction(pooled: AsyncConnection) -> AsyncIterator[DriverTransaction]:
-    """Commits when the block ends, rolls back when it raises.
+async def driver_transaction(
+    pooled: AsyncConnection, **options: Any
+) -> AsyncIterator[DriverTransaction]:
+    """Commits when the block ends, rolls back when it raises. `options` are the driver's.
 
     Raises StatementFailed for what the server refuses, and DatabaseUnavailable when the connection
     is lost; then nothing was committed, unless it broke during the commit itself.
     """
     driver: Any = (await pooled.get_raw_connection()).driver_connection
     try:
-        async with driver.transaction():
+        async with driver.transaction(**options):
             yield DriverTransaction(driver)
     except LOST as error:
         raise DatabaseUnavailable("the database is not reachable") from error

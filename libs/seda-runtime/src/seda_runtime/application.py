@@ -18,6 +18,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler, Middleware
 
+from seda_runtime.collector import collect_rarely
 from seda_runtime.failpoints import arm_failpoints
 from seda_runtime.health import OPEN, HealthBoard, ReadyCheck
 from seda_runtime.logging import configure_logging, get_logger
@@ -69,6 +70,7 @@ def build_app(
     async def announce(app: Litestar) -> Any:
         if settings.env != "test":
             die_with_parent(signal.SIGTERM)  # the worker follows Granian's own process
+            collect_rarely()
         stopping.begin_on_signal()
         with serve_metrics(settings.host, settings.metrics_port) as metrics_port:
             log.info("service.started", port=settings.port, metrics_port=metrics_port)

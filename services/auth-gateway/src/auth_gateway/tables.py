@@ -89,7 +89,12 @@ class BotRow(Table, table=True):
     """An account without a password, which belongs to a person. Its id is a user id like any."""
 
     __tablename__ = "bot"
-    __table_args__ = (Index("ix_bot_owner", "owner_id", "id"),)
+    __table_args__ = (
+        Index("ix_bot_owner", "owner_id", "id"),
+        CheckConstraint(
+            "(suspended_at IS NULL) = (suspended_by IS NULL)", name="bot_suspension_is_by_somebody"
+        ),
+    )
 
     id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
     owner_id: UUID = Field(
@@ -99,6 +104,13 @@ class BotRow(Table, table=True):
     perm_version: int = Field(sa_column=Column(Integer, nullable=False))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     deleted_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    suspended_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    """Of the bot alone. One of its owner counts for it as well, and does not stand here."""
+    suspended_until: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True))
+    )
+    suspended_by: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    suspension_reason: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class ApiKeyRow(Table, table=True):

@@ -1,15 +1,20 @@
 """Bots and their keys: what a key opens, what it never opens, and when it stops."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import jwt
+import msgspec
 import pytest
 from auth_gateway.bots.domain import InvalidKey, parse_key
 from auth_gateway.bots.keys import BELIEVED_SECONDS
 from auth_gateway.settings import Settings
+from seda_db import Database
+from seda_testkit.databases import ServiceDatabase
+from sqlalchemy import text
 
 from ..conftest import ADMIN_API_KEY
 from ..people import Person, sign_up, super_admin
@@ -107,6 +112,40 @@ async def test_attack_066_a_wrong_unknown_or_misplaced_key_opens_nothing(
     assert upstream.connections == 0
 
 
+async def test_attack_066_made_up_keys_are_refused_before_the_database_is_asked(
+    settings: Settings, start: Any, database: ServiceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address has spent its allowance, and a look at a locked table would not come back."""
+    monkeypatch.setattr("auth_gateway.bots.keys.BELIEVED_SECONDS", 0)
+    monkeypatch.setattr("auth_gateway.bots.keys.KEYS_KEPT_MAX", 1)
+    few = msgspec.structs.replace(settings, rate_limit_default_requests_max=6)
+    db = Database(database.app_url, pool_size=1)
+    try:
+        async with start(few) as client:
+            nina = await sign_up(client)
+            made = await make_key(nina, await make_bot(nina))
+            assert (await ask(client, made["key"]))[0] == 200
+            secret = parse_key(made["key"]).secret
+            strangers = [f"seda_{uuid4().hex}_{secret}" for _ in range(20)]
+            answers = await asyncio.gather(*(ask(client, key) for key in strangers))
+            assert set(answers) == {(401, "invalid_token"), (429, "rate_limited")}
+            assert answers.count((401, "invalid_token")) <= 6
+            async with db.begin() as tx:
+                await tx.execute(text("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE"))
+                wrong_secret = made["key"].removesuffix(secret) + "A" * 43
+                for key in (f"seda_{uuid4().hex}_{secret}", wrong_secret):
+                    refused = await asyncio.wait_for(
+                        client.get("/api/v1/chat/rooms", headers={"x-api-key": key}), 10
+                    )
+                    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+                    assert int(refused.headers["retry-after"]) >= 1
+            # The strangers have not pushed it out of a memory for one, and the bot has an
+            # allowance of its own: it is let through, though it has to be looked up anew.
+            assert (await ask(client, made["key"]))[0] == 200
+    finally:
+        await db.close()
+
+
 async def test_attack_066_a_revoked_key_stops_at_once_and_a_deleted_bot_with_all_keys(
     client: httpx.AsyncClient,
 ) -> None:
@@ -184,6 +223,114 @@ async def test_a_suspended_owner_takes_the_bots_along_and_brings_them_back(
     assert await ask_until(client, made["key"], 401) == 401
     await root.call("POST", f"/admin/users/{otto.user_id}/restore")
     assert await ask_until(client, made["key"], 200) == 200
+
+
+async def suspend(by: Person, user_id: str, **more: Any) -> httpx.Response:
+    body = {"reason": "spam"} | more
+    return await by.call("POST", f"/admin/users/{user_id}/suspend", json=body)
+
+
+async def restore(by: Person, user_id: str) -> httpx.Response:
+    return await by.call("POST", f"/admin/users/{user_id}/restore")
+
+
+async def test_a_suspended_bot_is_out_at_once_alone_and_comes_back(
+    client: httpx.AsyncClient, database: ServiceDatabase
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    bot, other = await make_bot(otto), await make_bot(otto, "Other")
+    key, others = (await make_key(otto, bot))["key"], (await make_key(otto, other))["key"]
+    assert (await ask(client, key))[0] == (await ask(client, others))[0] == 200
+    answer = await suspend(root, bot)
+    assert answer.json() == {"user_id": bot, "is_suspended": True, "until": None}
+    assert await ask(client, key) == (401, "invalid_token")
+    assert await ask(client, (await make_key(otto, bot))["key"]) == (401, "invalid_token")
+    assert (await ask(client, others))[0] == (await otto.call("GET", "/auth/me")).status_code == 200
+    listed = (await otto.call("GET", "/bots")).json()["items"]
+    assert [(each["id"], each["is_suspended"]) for each in listed] == [(bot, True), (other, False)]
+    assert (await restore(root, bot)).json()["is_suspended"] is False
+    assert (await ask(client, key))[0] == 200
+    assert await facts_of(database, bot) == [("suspended", 2, None), ("restored", 3, None)]
+
+
+async def test_a_bot_suspended_alone_and_with_its_owner_stays_out_until_the_later_end(
+    client: httpx.AsyncClient, database: ServiceDatabase
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    bot = await make_bot(otto)
+    key = (await make_key(otto, bot))["key"]
+    soon, late = (
+        (datetime.now(UTC) + timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
+        for hours in (1, 2)
+    )
+    await suspend(root, bot, until=soon)
+    await suspend(root, otto.user_id, until=late)
+    await restore(root, bot)
+    assert await ask(client, key) == (401, "invalid_token")
+    await suspend(root, bot)
+    await restore(root, otto.user_id)
+    assert await ask(client, key) == (401, "invalid_token")
+    await restore(root, bot)
+    assert (await ask(client, key))[0] == 200
+    assert await facts_of(database, bot) == [
+        ("suspended", 2, soon),
+        ("suspended", 3, late),
+        ("suspended", 4, late),
+        ("suspended", 5, None),
+        ("suspended", 6, None),
+        ("restored", 7, None),
+    ]
+
+
+async def test_a_suspended_bot_comes_back_by_itself_at_the_end(
+    client: httpx.AsyncClient, settings: Settings, start: Any
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    bot = await make_bot(otto)
+    key = (await make_key(otto, bot))["key"]
+    until = datetime.now(UTC) + timedelta(hours=1)
+    await suspend(root, bot, until=until.isoformat())
+    async with start(settings, now=lambda: until - timedelta(seconds=1)) as early:
+        assert await ask(early, key) == (401, "invalid_token")
+    async with start(settings, now=lambda: until) as on_time:
+        assert (await ask(on_time, key))[0] == 200
+
+
+async def test_attack_053_who_may_suspend_people_suspends_bots_and_nobody_else_does(
+    client: httpx.AsyncClient,
+) -> None:
+    root, otto = await super_admin(client, "nina", ADMIN_API_KEY), await sign_up(client, "otto")
+    admin, eve = await sign_up(client, "paula"), await sign_up(client, "eve")
+    body = {"role": "ADMIN"}
+    await root.call("PUT", f"/admin/users/{admin.user_id}/role", json=body)
+    await admin.refresh()
+    bot, roots = await make_bot(otto), await make_bot(root)
+    key = (await make_key(otto, bot))["key"]
+    for somebody in (otto, eve):
+        assert (await suspend(somebody, bot)).status_code == 403
+    assert (await ask(client, key, "POST", f"/admin/users/{bot}/suspend"))[0] == 403
+    for each in (bot, roots):
+        assert (await suspend(admin, each)).status_code == 200
+        assert (await restore(admin, each)).status_code == 200
+    await otto.call("DELETE", f"/bots/{bot}")
+    answer = await suspend(admin, bot)
+    assert (answer.status_code, answer.json()["code"]) == (404, "account_not_found")
+
+
+async def facts_of(database: ServiceDatabase, user_id: str) -> list[tuple[str, int, str | None]]:
+    """How others were told that a user stands, in order."""
+    db = Database(database.app_url, pool_size=1)
+    try:
+        async with db.read() as tx:
+            rows = await tx.execute(text("SELECT subject, payload FROM outbox ORDER BY id"))
+            said = [(subject, msgspec.json.decode(payload)) for subject, payload in rows]
+    finally:
+        await db.close()
+    return [
+        (subject.split(".")[4], body["perm_version"], body.get("until"))
+        for subject, body in said
+        if subject.startswith("seda.evt.auth.account.") and body["user_id"] == user_id
+    ]
 
 
 async def ask_until(client: httpx.AsyncClient, key: str, status: int) -> int:

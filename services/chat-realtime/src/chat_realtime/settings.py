@@ -44,6 +44,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields
     ring_events_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
     """Newest events of each followed room kept in memory, within `ring_bytes_max` of a room."""
     ring_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=64 * 1024 * 1024)] = 512 * 1024
+    rings_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=4 * 1024**3)] = 64 * 1024 * 1024
+    """Of all followed rooms of this process together: their frames, not what Python adds."""
     drain_window_seconds: Annotated[float, msgspec.Meta(ge=0, le=120)] = 5
     presence_lease_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] = 15
     """How long the people of a process that fell silent are still shown."""

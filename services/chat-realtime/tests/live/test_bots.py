@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat_realtime.live.commands import PERMISSIONS
 from seda_contracts import realtime
+from seda_contracts.events.auth import AccountSuspended
 from seda_runtime.clock import utc_now
 from seda_testkit.caller import Caller
 
@@ -50,6 +51,24 @@ async def test_a_socket_ends_with_its_key(chat: "Chat", knock: Any) -> None:
         await socket.say("hello", ticket=bot.ticket(scope="message:read", until=until))
         await socket.until(op="auth.expiring")
         assert await socket.close_code() == 4003
+
+
+async def test_a_bot_suspended_alone_is_cut_and_its_owner_is_not(chat: "Chat", knock: Any) -> None:
+    owner, bot = chat.person(), chat.person()
+    scope = "message:read realtime:connect"
+    async with knock(chat) as socket, owner.socket() as owners:
+        await socket.say("hello", ticket=bot.ticket(scope=scope))
+        await socket.until(op="ready")
+        suspended = AccountSuspended(
+            user_id=bot.id, suspended_by=owner.id, suspended_at=utc_now(), perm_version=1
+        )
+        await chat.publish(suspended)
+        assert await socket.close_code() == 4504
+        await owners.say("hb")
+        await owners.until(op="hb.ok")
+    async with knock(chat) as socket:
+        refusal = await socket.refused("hello", ticket=bot.ticket(scope=scope))
+        assert (refusal["code"], refusal["retry"]) == ("banned", "never")
 
 
 def test_every_command_is_either_about_the_socket_or_has_a_permission() -> None:

@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from typing import Any
 
+import pytest
 from chat_realtime.live.framing import deflated_frame
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -51,6 +52,37 @@ async def test_no_side_keeps_a_context_between_messages(listening: Any, raw: Any
         writer.write(masked(0x81, b"plain"))
         await asyncio.wait_for(_reader.readuntil(b"plain"), 5)
         assert edge.messages == [b"hello hello hello"] * 2 + [b"plain"]
+
+
+NO_CONTEXT = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        ("permessage-deflate", NO_CONTEXT),
+        ("permessage-deflate; client_max_window_bits", NO_CONTEXT),
+        ("permessage-deflate; client_max_window_bits=8", f"{NO_CONTEXT}; client_max_window_bits=8"),
+        ("permessage-deflate; server_no_context_takeover", NO_CONTEXT),
+        ("permessage-deflate; server_max_window_bits=9", f"{NO_CONTEXT}; server_max_window_bits=9"),
+        ("permessage-deflate; server_max_window_bits=8", None),
+        ("permessage-deflate; server_max_window_bits=8, permessage-deflate", NO_CONTEXT),
+        ("permessage-deflate; window=9", None),
+        ("x-webkit-deflate-frame", None),
+    ],
+)
+async def test_an_offer_is_taken_when_one_compression_for_all_keeps_to_it(
+    listening: Any, raw: Any, offered: str, taken: str | None
+) -> None:
+    async with listening(deflate=True) as (listener, edge):
+        offer = f"Sec-WebSocket-Extensions: {offered}\r\n"
+        reader, writer, head = await raw(listener, more=offer)
+        lines = head.decode().splitlines()
+        answer = [line for line in lines if line.lower().startswith("sec-websocket-extensions")]
+        assert answer == ([] if taken is None else [f"Sec-WebSocket-Extensions: {taken}"])
+        assert edge.connections[0].deflates == (taken is not None)
+        writer.write(masked(0x81, b"plain"))
+        await asyncio.wait_for(reader.readuntil(b"plain"), 5)
 
 
 async def test_a_client_without_the_extension_is_served_beside_one_that_has_it(

@@ -326,6 +326,39 @@ async def test_what_memory_did_not_hear_comes_from_the_log(chat: "Chat") -> None
             assert [event["seq"] for event in bens.events(room)] == [start + n for n in (1, 2, 3)]
 
 
+async def test_many_rooms_keep_their_bound_and_everybody_gets_what_they_missed(
+    start_chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten rooms of 24 KB where all may keep 80: some are read from the log, none is wrong."""
+    limits = {"rings_bytes_max": 80_000, "ring_bytes_max": 65_536, "commands_burst": 1_000}
+    async with start_chat(**limits) as chat:
+        ann, ben = chat.person(), chat.person()
+        rooms = [await ann.room(ben) for _ in range(10)]
+        async with ann.socket(*rooms) as anns:
+            starts = {str(room): {"ep": "1", "seq": anns.live_head()} for room in rooms}
+            for n in range(8):
+                for room in rooms:
+                    sent = await anns.ask("msg.send", room, cid=f"{room}{n}", text=f"{n}" * 3_000)
+            await anns.until(op="ev", room=str(room), seq=sent["seq"])
+            kept = chat.live.feeds.rings
+            assert 40_000 < kept.bytes <= kept.bytes_max
+            for _ in range(2):
+                async with ben.socket(resume=starts) as bens:
+                    for _room in rooms:
+                        await bens.until(op="live")
+                    for room in rooms:
+                        assert bens.events(room) == anns.events(room)
+                        assert len(bens.events(room)) == 8
+                assert kept.bytes <= kept.bytes_max
+            # Who was read last was kept: there the log is not asked.
+            reads = _count_reads(monkeypatch)
+            last = str(rooms[-1])
+            async with ben.socket(resume={last: starts[last]}) as bens:
+                await bens.until(op="live")
+                assert len(bens.events(rooms[-1])) == 8
+            assert reads == []
+
+
 def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """The rooms whose log is read from here on."""
     read: list[UUID] = []

@@ -1,7 +1,8 @@
 """The one door to every route, own or proxied: limit, token, role, in this order of telling.
 
 A refused token costs as much of the caller's allowance as an accepted request, so guessing is not
-free. What a route needs stands in its `Policy`, or in the proxy's table.
+free; a key that was not good lately costs it before the database is asked. What a route needs
+stands in its `Policy`, or in the proxy's table.
 """
 
 import time
@@ -78,12 +79,10 @@ class Gate:
         if required is None:
             await self._app(scope, receive, send)
             return
-        principal, refusal = await self._who(http, required)
         limiter = self._limiters[required.limit]
-        decision = limiter.take(self._caller(http, principal, required), now=time.monotonic())
-        http["state"]["limit_headers"] = _limit_headers(limiter, decision)
-        if not decision.allowed:
-            raise RateLimited(decision.retry_after_seconds)
+        principal, refusal, is_charged = await self._who(http, required, limiter)
+        if not is_charged:
+            _charge(http, limiter, self._caller(http, principal, required))
         if refusal is not None:
             raise refusal
         self._authorise(principal, required)
@@ -92,23 +91,32 @@ class Gate:
         await self._app(scope, receive, send)
 
     async def _who(
-        self, scope: HTTPScope, required: Requirement
-    ) -> tuple[Principal, Exception | None]:
+        self, scope: HTTPScope, required: Requirement, limiter: Limiter
+    ) -> tuple[Principal, Exception | None, bool]:
+        """Who calls, why they are refused, and whether that is charged already."""
         if not required.reads_token:
-            return ANONYMOUS, None
+            return ANONYMOUS, None, False
+        is_charged = False
         try:
             token = credential(scope["headers"])
             if token is None:
-                return ANONYMOUS, None
-            if looks_like_key(token):
-                return await self._keys.principal(token), None
-            return await self._tokens.principal(token), None
+                return ANONYMOUS, None, False
+            if not looks_like_key(token):
+                return await self._tokens.principal(token), None, False
+            if self._keys.is_strange(token):
+                _charge(scope, limiter, self._address(scope))
+                is_charged = True
+            # One that proves good pays like any other: the address paid for the look.
+            return await self._keys.principal(token), None, False
         except REFUSED_TOKEN as refusal:
-            return ANONYMOUS, refusal
+            return ANONYMOUS, refusal, is_charged
 
     def _caller(self, scope: HTTPScope, principal: Principal, required: Requirement) -> str:
         if principal.user_id is not None and required.limit not in PER_ADDRESS_LIMITS:
             return str(principal.user_id)
+        return self._address(scope)
+
+    def _address(self, scope: HTTPScope) -> str:
         peer = scope["client"]
         forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         address = client_address(
@@ -158,6 +166,14 @@ def _check_content_type(scope: HTTPScope) -> None:
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if has_body and media_type != b"application/json" and not media_type.endswith(b"+json"):
         raise BodyNotJson
+
+
+def _charge(scope: HTTPScope, limiter: Limiter, caller: str) -> None:
+    """Raises RateLimited. Where the caller stands is told either way."""
+    decision = limiter.take(caller, now=time.monotonic())
+    scope["state"]["limit_headers"] = _limit_headers(limiter, decision)
+    if not decision.allowed:
+        raise RateLimited(decision.retry_after_seconds)
 
 
 def _limit_headers(limiter: Limiter, decision: Decision) -> list[tuple[bytes, bytes]]:

@@ -1,4 +1,7 @@
-"""From a presented key to a principal: the database is asked at most once in five seconds a key."""
+"""From a presented key to a principal: the database is asked at most once in five seconds a key.
+
+Only keys that were good are remembered, so made-up ones push none of them out.
+"""
 
 import time
 from collections import OrderedDict
@@ -9,7 +12,7 @@ from seda_identity import Principal, Role
 from seda_runtime.clock import Clock
 
 from auth_gateway.bots import store
-from auth_gateway.bots.domain import InvalidKey, is_genuine, parse_key
+from auth_gateway.bots.domain import InvalidKey, Presented, is_genuine, parse_key
 from auth_gateway.bots.store import Held
 from auth_gateway.sessions.revocation import Revocations
 
@@ -24,14 +27,16 @@ class ApiKeys:
         self._db = db
         self._revocations = revocations
         self._now = now
-        self._known: OrderedDict[UUID, tuple[float, Held | None]] = OrderedDict()
+        self._known: OrderedDict[UUID, tuple[float, Held]] = OrderedDict()
+
+    def is_strange(self, text: str) -> bool:
+        """Whether it was not good lately, so only the database knows. Raises InvalidKey."""
+        return parse_key(text).key_id not in self._known
 
     async def principal(self, text: str) -> Principal:
         """Raises InvalidKey or DatabaseUnavailable."""
         presented = parse_key(text)
-        held = await self._held(presented.key_id)
-        if held is None or not is_genuine(presented, held.secret_hash):
-            raise InvalidKey
+        held = await self._held(presented)
         if held.expires_at is not None and held.expires_at <= self._now():
             raise InvalidKey
         if self._revocations.is_revoked(
@@ -50,17 +55,32 @@ class ApiKeys:
             scopes=held.scopes,
         )
 
-    async def _held(self, key_id: UUID) -> Held | None:
+    async def _held(self, presented: Presented) -> Held:
+        """Raises InvalidKey."""
+        key_id = presented.key_id
         known = self._known.get(key_id)
-        if known is not None and time.monotonic() - known[0] < BELIEVED_SECONDS:
-            return known[1]
+        if known is not None:
+            # The secret of a key never changes, so a wrong one needs no look.
+            _check_genuine(presented, known[1])
+            if time.monotonic() - known[0] < BELIEVED_SECONDS:
+                return known[1]
         asked_at, now = time.monotonic(), self._now()
         async with self._db.begin() as tx:
             held = await store.held(tx, key_id, now=now)
-            if held is not None and held.last_used_on != now.date():
+            if held is None:
+                self._known.pop(key_id, None)
+                raise InvalidKey
+            _check_genuine(presented, held)
+            if held.last_used_on != now.date():
                 await store.mark_used(tx, key_id, on=now.date())
         self._known[key_id] = (asked_at, held)
         self._known.move_to_end(key_id)
         if len(self._known) > KEYS_KEPT_MAX:
             self._known.popitem(last=False)
         return held
+
+
+def _check_genuine(presented: Presented, held: Held) -> None:
+    """Raises InvalidKey."""
+    if not is_genuine(presented, held.secret_hash):
+        raise InvalidKey

@@ -14,6 +14,7 @@ from seda_identity import Policy, Principal
 
 from auth_gateway.accounts.domain import check_display_name
 from auth_gateway.bots import operations, store
+from auth_gateway.sessions.domain import is_suspended
 from auth_gateway.sessions.operations import SessionKeeping
 from auth_gateway.sessions.revocation import Revocations
 from auth_gateway.tables import ApiKeyRow, BotRow
@@ -29,6 +30,8 @@ class Bot(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     name: str
     created_at: datetime
+    is_suspended: bool
+    """By an admin, alone: its keys open nothing until it is restored."""
 
 
 class Bots(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +76,18 @@ async def create_bot(
     name = check_display_name(data.name)
     async with db.begin() as tx:
         bot = await operations.create_bot(tx, keeping, owner_id=principal.require_user(), name=name)
-    return _shown(bot)
+    return _shown(bot, keeping.now())
 
 
 @get("/api/v1/bots", operation_id="ListBots", tags=["bots"], policy=Policy("bot:manage"))
-async def list_bots(principal: NamedDependency[Principal], db: NamedDependency[Database]) -> Bots:
+async def list_bots(
+    principal: NamedDependency[Principal],
+    db: NamedDependency[Database],
+    keeping: NamedDependency[SessionKeeping],
+) -> Bots:
     async with db.read() as tx:
         rows = await store.bots_of(tx, principal.require_user())
-    return Bots(items=[_shown(row) for row in rows])
+    return Bots(items=[_shown(row, keeping.now()) for row in rows])
 
 
 @delete(
@@ -172,8 +179,14 @@ async def revoke_key(
 BOT_ROUTES = (create_bot, list_bots, delete_bot, create_key, list_keys, revoke_key)
 
 
-def _shown(row: BotRow) -> Bot:
-    return Bot(id=row.id, name=row.name, created_at=row.created_at)
+def _shown(row: BotRow, now: datetime) -> Bot:
+    at, until = row.suspended_at, row.suspended_until
+    return Bot(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        is_suspended=is_suspended(suspended_at=at, until=until, now=now),
+    )
 
 
 def _key(row: ApiKeyRow) -> Key:

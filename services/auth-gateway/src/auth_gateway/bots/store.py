@@ -44,18 +44,6 @@ async def bot_for_update(tx: AsyncSession, owner_id: UUID, bot_id: UUID) -> BotR
     return await tx.scalar(query.with_for_update())
 
 
-async def raise_versions(tx: AsyncSession, owner_id: UUID) -> dict[UUID, int]:
-    """Void what the keys of these bots have opened; answers the new versions."""
-    statement = (
-        update(BotRow)
-        .where(col(BotRow.owner_id) == owner_id)
-        .values(perm_version=col(BotRow.perm_version) + 1)
-        .returning(col(BotRow.id), col(BotRow.perm_version))
-        .execution_options(synchronize_session=False)
-    )
-    return {bot_id: version for bot_id, version in await tx.execute(statement)}
-
-
 async def live_keys(tx: AsyncSession, bot_id: UUID) -> Sequence[ApiKeyRow]:
     query = select(ApiKeyRow).where(
         col(ApiKeyRow.bot_id) == bot_id, col(ApiKeyRow.revoked_at).is_(None)
@@ -64,7 +52,7 @@ async def live_keys(tx: AsyncSession, bot_id: UUID) -> Sequence[ApiKeyRow]:
 
 
 async def held(tx: AsyncSession, key_id: UUID, *, now: datetime) -> Held | None:
-    """None for what opens nothing: revoked, expired, or its owner is suspended."""
+    """None for what opens nothing: revoked, expired, or its bot or its owner is suspended."""
     query = (
         select_columns(
             col(BotRow.id),
@@ -81,9 +69,9 @@ async def held(tx: AsyncSession, key_id: UUID, *, now: datetime) -> Held | None:
             col(ApiKeyRow.revoked_at).is_(None),
             or_(col(ApiKeyRow.expires_at).is_(None), col(ApiKeyRow.expires_at) > now),
             col(BotRow.deleted_at).is_(None),
-            or_(
-                col(AccountRow.suspended_at).is_(None),
-                col(AccountRow.suspended_until) <= now,
+            *(
+                or_(col(row.suspended_at).is_(None), col(row.suspended_until) <= now)
+                for row in (BotRow, AccountRow)
             ),
         )
     )

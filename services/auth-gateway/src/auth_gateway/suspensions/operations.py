@@ -2,6 +2,9 @@
 
 Either raises `perm_version`. That voids the access tokens of before everywhere (as a change of role
 does), and it orders the facts for who hears them late.
+
+A bot is suspended with its owner, or alone, as a user like any. When both are, it stays out until
+the later end; each fact says how its user stands by then.
 """
 
 from collections.abc import Sequence
@@ -9,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import structs
 from seda_contracts.events.auth import AccountRestored, AccountSuspended
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,15 +27,18 @@ from auth_gateway.suspensions.domain import (
     check_reason,
     check_until,
 )
-from auth_gateway.tables import AccountRow
+from auth_gateway.tables import AccountRow, BotRow
+
+User = AccountRow | BotRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How the account stands, and what this process refuses from now on."""
+    """How the user stands, and what this process refuses from now on."""
 
-    account: AccountRow
-    changed: bool
+    user: User
+    voided: Sequence[User] = ()
+    """Whose `perm_version` was raised."""
     ended_session_ids: Sequence[UUID] = ()
 
 
@@ -42,7 +47,7 @@ async def suspend(
     keeping: SessionKeeping,
     *,
     actor_id: UUID,
-    account_id: UUID,
+    user_id: UUID,
     reason: str,
     until: datetime | None,
 ) -> Outcome:
@@ -52,66 +57,87 @@ async def suspend(
     now = keeping.now()
     said = check_reason(reason)
     check_until(until, now=now)
-    account = await _account_to_judge(tx, actor_id, account_id, now)
-    account.suspended_at, account.suspended_until = now, until
-    account.suspended_by, account.suspension_reason = actor_id, said
-    account.perm_version += 1
-    await tx.flush()
-    suspended = AccountSuspended(
-        user_id=account_id,
-        suspended_by=actor_id,
-        suspended_at=now,
-        perm_version=account.perm_version,
-        until=until,
-    )
-    await keeping.outbox.add(tx, suspended)
-    for bot_id, version in (await bots.raise_versions(tx, account_id)).items():
-        fact = structs.replace(suspended, user_id=bot_id, perm_version=version)
-        await keeping.outbox.add(tx, fact)
-    ended = await sessions.end_every_session(tx, keeping, account_id=account_id)
-    return Outcome(account=account, changed=True, ended_session_ids=ended)
+    user, owner = await _user_to_judge(tx, actor_id, user_id, now)
+    user.suspended_at, user.suspended_until = now, until
+    user.suspended_by, user.suspension_reason = actor_id, said
+    voided = await _tell(tx, keeping, user, owner, actor_id)
+    ended = await sessions.end_every_session(tx, keeping, account_id=user_id)
+    return Outcome(user=user, voided=voided, ended_session_ids=ended)
 
 
 async def restore(
-    tx: AsyncSession, keeping: SessionKeeping, *, actor_id: UUID, account_id: UUID
+    tx: AsyncSession, keeping: SessionKeeping, *, actor_id: UUID, user_id: UUID
 ) -> Outcome:
     """The person may log in again; nothing of before comes back to life. Raises CannotSuspendSelf,
     SuspensionForbidden or AccountNotFound.
     """
-    now = keeping.now()
-    account = await _account_to_judge(tx, actor_id, account_id, now)
-    if account.suspended_at is None:
-        return Outcome(account=account, changed=False)
-    account.suspended_at = account.suspended_until = account.suspended_by = None
-    account.suspension_reason = None
-    account.perm_version += 1
+    user, owner = await _user_to_judge(tx, actor_id, user_id, keeping.now())
+    if user.suspended_at is None:
+        return Outcome(user=user)
+    user.suspended_at = user.suspended_until = user.suspended_by = None
+    user.suspension_reason = None
+    return Outcome(user=user, voided=await _tell(tx, keeping, user, owner, actor_id))
+
+
+async def _tell(
+    tx: AsyncSession, keeping: SessionKeeping, user: User, owner: AccountRow, actor_id: UUID
+) -> Sequence[User]:
+    """How the user stands now, and the bots with their owner."""
+    users: list[User] = [user]
+    if user is owner:
+        users += await bots.bots_of(tx, owner.id)
+    for each in users:
+        each.perm_version += 1
     await tx.flush()
-    restored = AccountRestored(
-        user_id=account_id,
-        restored_by=actor_id,
-        restored_at=now,
-        perm_version=account.perm_version,
+    for each in users:
+        await keeping.outbox.add(tx, _standing(each, owner, actor_id, keeping.now()))
+    return users
+
+
+def _standing(
+    user: User, owner: AccountRow, actor_id: UUID, now: datetime
+) -> AccountSuspended | AccountRestored:
+    """The suspension that ends last, of the user or the owner, when there is one."""
+    last = None
+    for each in (user, owner):
+        at, until, by = each.suspended_at, each.suspended_until, each.suspended_by
+        if at is None or by is None or not is_suspended(suspended_at=at, until=until, now=now):
+            continue
+        if last is None or (last.until is not None and (until is None or until > last.until)):
+            last = AccountSuspended(
+                user_id=user.id,
+                suspended_by=by,
+                suspended_at=at,
+                perm_version=user.perm_version,
+                until=until,
+            )
+    return last or AccountRestored(
+        user_id=user.id, restored_by=actor_id, restored_at=now, perm_version=user.perm_version
     )
-    await keeping.outbox.add(tx, restored)
-    for bot_id, version in (await bots.raise_versions(tx, account_id)).items():
-        fact = structs.replace(restored, user_id=bot_id, perm_version=version)
-        await keeping.outbox.add(tx, fact)
-    return Outcome(account=account, changed=True)
 
 
-async def _account_to_judge(
-    tx: AsyncSession, actor_id: UUID, account_id: UUID, now: datetime
-) -> AccountRow:
-    """Locked, and judged by what the database says of both, whatever the actor's token says."""
-    found = await store.accounts_for_update(tx, [actor_id, account_id])
-    actor, account = found.get(actor_id), found.get(account_id)
+async def _user_to_judge(
+    tx: AsyncSession, actor_id: UUID, user_id: UUID, now: datetime
+) -> tuple[User, AccountRow]:
+    """The account or the bot, and whose it is. Both accounts are locked, and judged by what the
+    database says of them, whatever the actor's token says. To suspend, a bot is a person of role
+    USER, whoever owns it.
+    """
+    bot = await store.bot(tx, user_id)
+    owner_id = user_id if bot is None else bot.owner_id
+    found = await store.accounts_for_update(tx, [actor_id, owner_id])
+    actor, owner = found.get(actor_id), found.get(owner_id)
     if actor is None or is_suspended(
         suspended_at=actor.suspended_at, until=actor.suspended_until, now=now
     ):
         raise SuspensionForbidden
     if Role(actor.role) is Role.USER:
         raise SuspensionForbidden
-    if account is None:
+    if bot is not None:
+        bot = await store.bot(tx, user_id)
+    user = bot or owner
+    if user is None or owner is None:
         raise AccountNotFound
-    check_may_suspend(actor_id, Role(actor.role), account_id, Role(account.role))
-    return account
+    role = Role(owner.role) if user is owner else Role.USER
+    check_may_suspend(actor_id, Role(actor.role), user_id, role)
+    return user, owner

@@ -45,13 +45,13 @@ async def suspend_account(
     keeping: NamedDependency[SessionKeeping],
     revocations: NamedDependency[Revocations],
 ) -> SuspensionAnswer:
-    """Keep an account out: its sessions end, its tokens are void, its sockets close."""
+    """Keep an account or a bot out: sessions end, tokens are void, sockets close."""
     async with db.begin() as tx:
         outcome = await operations.suspend(
             tx,
             keeping,
             actor_id=principal.require_user(),
-            account_id=user_id,
+            user_id=user_id,
             reason=data.reason,
             until=data.until,
         )
@@ -72,10 +72,10 @@ async def restore_account(
     keeping: NamedDependency[SessionKeeping],
     revocations: NamedDependency[Revocations],
 ) -> SuspensionAnswer:
-    """Let an account in again. The person logs in anew."""
+    """Let an account or a bot in again. The person logs in anew."""
     async with db.begin() as tx:
         outcome = await operations.restore(
-            tx, keeping, actor_id=principal.require_user(), account_id=user_id
+            tx, keeping, actor_id=principal.require_user(), user_id=user_id
         )
     return _answer(outcome, keeping, revocations)
 
@@ -87,14 +87,14 @@ def _answer(
     outcome: Outcome, keeping: SessionKeeping, revocations: Revocations
 ) -> SuspensionAnswer:
     """What is void is refused here from this line on; elsewhere when the events arrive."""
-    account = outcome.account
-    if outcome.changed:
-        at = int(keeping.now().timestamp())
-        revocations.remember_role(account.id, at=at, perm_version=account.perm_version)
-        for session_id in outcome.ended_session_ids:
-            revocations.remember_session(session_id, at=at)
+    user = outcome.user
+    at = int(keeping.now().timestamp())
+    for each in outcome.voided:
+        revocations.remember_role(each.id, at=at, perm_version=each.perm_version)
+    for session_id in outcome.ended_session_ids:
+        revocations.remember_session(session_id, at=at)
     return SuspensionAnswer(
-        user_id=account.id,
-        is_suspended=account.suspended_at is not None,
-        until=account.suspended_until,
+        user_id=user.id,
+        is_suspended=user.suspended_at is not None,
+        until=user.suspended_until,
     )

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -30,7 +29,7 @@ from chat_realtime.live.audience import Member
 from chat_realtime.live.domain import RoomGone
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
-from chat_realtime.live.ring import Ring
+from chat_realtime.live.ring import Ring, RingOptions, Rings
 from chat_realtime.log import operations as log_operations
 from chat_realtime.log.domain import Position, encode_event, frames_of
 from chat_realtime.log.operations import REPLAY_ENTRIES_MAX
@@ -92,20 +91,11 @@ class Feed:
         self.heard: asyncio.Future[None] | None = None
         """Done at the next event, when somebody waits for it."""
         self.filling: asyncio.Task[None] | None = None
-        """Once there is one, the ring reaches back as far as it ever will."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unsubscribe: Unsubscribe | None = None
         self.repair: asyncio.Task[None] | None = None
         self.dirty = False
         """Something was heard during a repair, which therefore has to read once more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedOptions:
-    """How much of each followed room is kept in memory."""
-
-    ring_events_max: int = 512
-    ring_bytes_max: int = 512 * 1024
 
 
 class Feeds:
@@ -117,12 +107,12 @@ class Feeds:
         bus: Bus,
         db: Database,
         board: Board,
-        options: FeedOptions,
+        options: RingOptions,
         *,
         now: Clock,
     ) -> None:
         self._hub = hub
-        self._options = options
+        self.rings = Rings(options)
         self._board = board
         self._bus = bus
         self._db = db
@@ -141,12 +131,7 @@ class Feeds:
         """
         feed = self._feeds.get(room)
         if feed is None:
-            ring = Ring(
-                head=0,
-                events_max=self._options.ring_events_max,
-                bytes_max=self._options.ring_bytes_max,
-            )
-            feed = self._feeds[room] = Feed(room, ring)
+            feed = self._feeds[room] = Feed(room, self.rings.open(head=0))
             feed.followers += 1
             await self._open(feed)
             return
@@ -168,17 +153,18 @@ class Feeds:
     async def missed(self, room: UUID, *, after_seq: int, position: Position) -> list[bytes] | None:
         """The events up to a position that somebody has just been allowed to read, from memory.
 
-        None when memory does not have them all. A room that is new to this process is read from
-        the log once, for everyone who comes back to it.
+        None when memory does not have them all. A room that is new to this process, or had to give
+        up its place in memory, is read from the log once, for everyone who comes back to it.
         """
         feed = self._feeds[room]
         if position.epoch != feed.epoch or not await self._reaches(feed, position.seq):
             return None
         if after_seq < feed.ring.start:
-            if feed.filling is None:
+            if feed.filling is None and not feed.ring.is_filled:
                 feed.filling = asyncio.create_task(self._fill(feed))
-            # Whoever goes away meanwhile does not take it from the others.
-            await asyncio.shield(feed.filling)
+            if feed.filling is not None:
+                # Whoever goes away meanwhile does not take it from the others.
+                await asyncio.shield(feed.filling)
         return feed.ring.between(after_seq, position.seq)
 
     async def sweep(self) -> None:
@@ -213,7 +199,7 @@ class Feeds:
             if position is None:
                 raise RoomGone
         except BaseException as error:
-            self._feeds.pop(feed.room, None)
+            self._forget(feed)
             if not feed.ready.done():
                 feed.ready.set_exception(error if isinstance(error, Exception) else RoomGone())
                 feed.ready.exception()  # there may be nobody else waiting
@@ -236,8 +222,12 @@ class Feeds:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._bus.flush(), BROKER_SECONDS_MAX)
 
-    async def _close(self, feed: Feed) -> None:
+    def _forget(self, feed: Feed) -> None:
         self._feeds.pop(feed.room, None)
+        self.rings.close(feed.ring)
+
+    async def _close(self, feed: Feed) -> None:
+        self._forget(feed)
         if feed.repair is not None:
             feed.repair.cancel()
         self._hub.close_room(feed.room)
@@ -301,14 +291,18 @@ class Feeds:
         return True
 
     async def _fill(self, feed: Feed) -> None:
+        feed.ring.is_filled = True
         try:
             after_seq = max(0, feed.ring.head - REPLAY_ENTRIES_MAX)
             async with self._db.read() as tx:
                 events = await log_operations.missed(tx, feed.room, after_seq=after_seq)
         except BaseException:
-            feed.filling = None
+            feed.ring.is_filled = False
             raise
-        feed.ring.fill(events)
+        finally:
+            feed.filling = None
+        if self._feeds.get(feed.room) is feed:
+            feed.ring.fill(events)
 
     def _start_repair(self, feed: Feed) -> None:
         feed.dirty = True
@@ -361,7 +355,6 @@ class Feeds:
             log.warning("feed.lagged", room=str(feed.room), entries=position.seq - audience.head)
             lagged = realtime.Lagged(room=feed.room, from_=audience.head)
             feed.ring.restart(position.seq)
-            feed.filling = None
             self._hub.publish(feed.room, encode(lagged), seq=position.seq)
             return
         for event in events:

@@ -39,12 +39,13 @@ from chat_realtime.live.domain import (
     UserNotice,
 )
 from chat_realtime.live.events import Cursors
-from chat_realtime.live.feed import FeedOptions, Feeds
+from chat_realtime.live.feed import Feeds
 from chat_realtime.live.framing import encode
 from chat_realtime.live.hub import Hub
 from chat_realtime.live.joining import Hall, look
 from chat_realtime.live.listener import Listener, ListenerOptions
 from chat_realtime.live.operations import Door
+from chat_realtime.live.ring import RingOptions
 from chat_realtime.live.session import SessionLimits
 from chat_realtime.live.stream import StreamAnswer, StreamOptions
 from chat_realtime.live.together import Together
@@ -204,7 +205,7 @@ async def run_live(
         loop,
     )
     hub.changed = board.changed
-    feeds = Feeds(hub, bus, db, board, _feed_options(settings), now=recording.now)
+    feeds = Feeds(hub, bus, db, board, _ring_options(settings), now=recording.now)
     edge = SocketEdge(
         _socket_options(settings),
         Hall(
@@ -303,9 +304,11 @@ def _stream_options(settings: Settings) -> StreamOptions:
     )
 
 
-def _feed_options(settings: Settings) -> FeedOptions:
-    return FeedOptions(
-        ring_events_max=settings.ring_events_max, ring_bytes_max=settings.ring_bytes_max
+def _ring_options(settings: Settings) -> RingOptions:
+    return RingOptions(
+        ring_events_max=settings.ring_events_max,
+        ring_bytes_max=settings.ring_bytes_max,
+        rings_bytes_max=settings.rings_bytes_max,
     )
 
 

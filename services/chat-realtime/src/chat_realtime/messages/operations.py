@@ -11,6 +11,7 @@ from seda_contracts.events.chat import (
     ReactionAdded,
     ReactionRemoved,
 )
+from seda_db import Transaction
 from seda_identity import Principal
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -226,7 +227,7 @@ async def unreact(
 
 
 async def read_history(
-    tx: AsyncSession,
+    tx: Transaction,
     principal: Principal,
     room_id: UUID,
     *,
@@ -260,7 +261,7 @@ async def read_revisions(
 
 
 async def read_replies(
-    tx: AsyncSession,
+    tx: Transaction,
     principal: Principal,
     room_id: UUID,
     message_id: UUID,

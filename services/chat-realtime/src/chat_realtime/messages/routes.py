@@ -125,7 +125,7 @@ class MessageRoutes(Controller):
         before_seq: SeqOrNone = None,
         limit: Limit = 50,
     ) -> Response[MessagePage]:
-        async with db.read() as tx:
+        async with db.read_driver() as tx:
             page = await operations.read_history(
                 tx, principal, room_id, before_seq=before_seq, limit=limit, now=recording.now()
             )
@@ -146,7 +146,7 @@ class MessageRoutes(Controller):
         after_seq: Seq = 0,
         limit: Limit = 50,
     ) -> Response[MessagePage]:
-        async with db.read() as tx:
+        async with db.read_driver() as tx:
             page = await operations.read_replies(
                 tx,
                 principal,

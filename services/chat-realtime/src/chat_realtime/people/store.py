@@ -16,19 +16,13 @@ from chat_realtime.tables import BlockRow
 
 # A person may have several artist profiles: the verified one is shown, else the first made.
 CARD_SQL = """
-    json_build_object(
-        'user_id', asked.user_id,
-        'handle', person.handle,
-        'display_name', person.display_name,
-        'avatar_url', person.avatar_url,
-        'artist', (
-            SELECT json_build_object(
-                'artist_id', artist.artist_id,
-                'artist_name', artist.artist_name,
-                'verified', artist.verified)
-            FROM chat.artist WHERE artist.user_id = asked.user_id
-            ORDER BY artist.verified DESC, artist.artist_id LIMIT 1),
-        'is_bot', EXISTS (SELECT FROM chat.bot WHERE bot.user_id = asked.user_id))
+    (SELECT row_to_json(card) FROM (
+        SELECT asked.user_id, person.handle, person.display_name, person.avatar_url,
+            (SELECT row_to_json(artist) FROM (
+                SELECT artist_id, artist_name, verified
+                FROM chat.artist WHERE artist.user_id = asked.user_id
+                ORDER BY verified DESC, artist_id LIMIT 1) AS artist) AS artist,
+            EXISTS (SELECT FROM chat.bot WHERE bot.user_id = asked.user_id) AS is_bot) AS card)
 """
 """An author card; the surrounding query names the author `asked.user_id` and joins `person`."""
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from seda_db import Transaction
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -113,7 +114,7 @@ async def room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
 
 
 async def standing(
-    tx: AsyncSession, room_id: UUID, user_id: UUID, *, is_platform_admin: bool = False
+    tx: Transaction, room_id: UUID, user_id: UUID, *, is_platform_admin: bool = False
 ) -> Standing | None:
     """None when there is no such room."""
     who = (room_id, user_id)
@@ -121,7 +122,7 @@ async def standing(
 
 
 async def standings(
-    tx: AsyncSession, is_platform_admin: Mapping[tuple[UUID, UUID], bool]
+    tx: Transaction, is_platform_admin: Mapping[tuple[UUID, UUID], bool]
 ) -> dict[tuple[UUID, UUID], Standing]:
     """How people stand, by room and person. A room that is not there is left out."""
     parameters = {
