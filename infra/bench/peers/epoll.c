@@ -62,11 +62,18 @@ static void take(const char *payload, size_t length) {
     if (!coalesce || batched > BATCH) flush();
 }
 
+static void leave(int fd) {
+    for (int i = 0; shaken[fd] && i < count; i++)
+        if (members[i] == fd) members[i--] = members[--count];
+    shaken[fd] = 0; /* the number is given to somebody else */
+    close(fd);
+}
+
 static void serve(int fd) {
     static char data[1 << 17];
     ssize_t n = recv(fd, data, sizeof data, MSG_DONTWAIT);
     if (n <= 0) {
-        if (n == 0 || errno != EAGAIN) close(fd);
+        if (n == 0 || errno != EAGAIN) leave(fd);
         return;
     }
     if (!shaken[fd]) {
