@@ -133,7 +133,6 @@ class Audience:
 
     __slots__ = (
         "_call_soon",
-        "_is_writing",
         "_shares",
         "_turns",
         "head",
@@ -151,8 +150,7 @@ class Audience:
         """Members that read the log further than we have heard, from up to where."""
         self._shares: list[_Share] = []
         self._turns: list[_Share] = []
-        self._is_writing = False
-        """The next turn is asked for already."""
+        """As long as there are any, the next one is asked for already."""
         self._call_soon = call_soon
 
     def __len__(self) -> int:
@@ -177,14 +175,14 @@ class Audience:
         if not self._shares:
             return
         frame = _Frame(payload)
+        is_asked = bool(self._turns)
         # A share may go while another is written to, when its last member is paused.
         for share in list(self._shares):
             share.append(frame, seq, state)
             if not share.is_waiting:
                 share.is_waiting = True
                 self._turns.append(share)
-        if not self._is_writing:
-            self._is_writing = True
+        if not is_asked:
             self._call_soon(self._take_turn)
 
     def flush(self) -> None:
@@ -220,13 +218,10 @@ class Audience:
         self.joining.pop(member, None)
 
     def _take_turn(self) -> None:
-        if not self._turns:
-            self._is_writing = False
-            return
-        share = self._turns.pop(0)
+        share = self._turns[0]
         share.is_waiting = False
         share.flush()
+        # Only now: what a write brings about finds that a turn is under way.
+        self._turns.pop(0)
         if self._turns:
             self._call_soon(self._take_turn)
-        else:
-            self._is_writing = False
