@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Self
 
 from seda_testkit.client import Api, LiveSocket
+from seda_testkit.eventually import eventually
 
 from seda_faults.listening import Listener
 from seda_faults.load import Crowd, until_told
 
 KICK_SECONDS_MAX = 30.0
+BEFORE_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,15 @@ class Victim:
         name = f"victim{number}"
         room = crowd.rooms[number % len(crowd.rooms)]
         return cls(await crowd.let_in(name, room), room, crowd, name)
+
+
+async def until_listening(victims: Sequence[Victim]) -> None:
+    """On every process, or a kick would prove nothing where nobody could hear anything later."""
+
+    def listening() -> bool:
+        return all(each.socket is not None for victim in victims for each in victim.listeners)
+
+    await eventually(listening, timeout_seconds=BEFORE_SECONDS_MAX, poll_seconds=0.1)
 
 
 async def kick_all(crowd: Crowd, victims: Sequence[Victim], kicks: Sequence[Kick]) -> None:

@@ -12,7 +12,7 @@ from seda_faults.checker import Verdict, check
 from seda_faults.ghosts import Ghost, look_for, until_long_gone, until_shown
 from seda_faults.load import Crowd
 from seda_faults.nemesis import Fault, unleash
-from seda_faults.removals import Kick, Victim, kick_all
+from seda_faults.removals import Kick, Victim, kick_all, until_listening
 from seda_faults.snapshot import Reader, Waiting
 from seda_faults.stage import Casting, Stage
 
@@ -74,6 +74,7 @@ async def run(
         lives = [*(listener.follow() for listener in listeners), *(each.live() for each in ghosts)]
         background = [asyncio.create_task(life) for life in lives]
         try:
+            await until_listening(victims)
             await until_shown(crowd, ghosts)
             background.append(asyncio.create_task(look_for(crowd, ghosts)))
             async with asyncio.TaskGroup() as tasks:

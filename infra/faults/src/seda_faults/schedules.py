@@ -107,13 +107,14 @@ CHAT_CALIBRATED = Script(
     chat_processes=2,
     ghosts=(1,),
     faults=[
-        # The other one lives: HTTP goes to it, and it could be caught showing a ghost.
-        Fault(0.5, "kill", SECOND_CHAT),
-        Fault(4.0, "freeze", "nats", 2.5),
-        # Who was kicked asks for the room again, with the cursor of before.
-        Fault(7.0, "kill", SECOND_CHAT),
+        # First, while both processes are there to be listened to: a kick that one cannot hear of.
+        Fault(0.5, "freeze", "nats", 2.5),
+        # Who was kicked asks for the room again, with the cursor of before. The other one lives:
+        # HTTP goes to it, and it could be caught showing a ghost.
+        Fault(4.5, "kill", SECOND_CHAT),
     ],
-    kicks=[Kick(4.5, via=0)],
+    # The second is heard of: of the first a process may learn by looking into the database.
+    kicks=[Kick(1.0, via=0), Kick(6.0, via=0)],
 )
 """The same as far as it fits between other tests."""
 
