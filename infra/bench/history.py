@@ -86,10 +86,11 @@ class Ground:
     viewer_id: UUID
 
     async def ours(self, before_seq: int) -> bytes:
-        async with self.db.read_driver() as tx:
-            return msgspec.json.encode(
-                [item.shown for item in await store.history(tx, **self._wanted(before_seq))]
-            )
+        async with self.db.read_once() as tx:
+            found = await store.history(tx, is_platform_admin=False, **self._wanted(before_seq))
+        assert found is not None
+        _, page = found
+        return msgspec.json.encode([item.shown for item in page.items])
 
     async def orm(self, before_seq: int) -> bytes:
         async with self.db.read() as tx:

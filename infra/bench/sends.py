@@ -26,7 +26,7 @@ import asyncpg
 import uvloop
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.batcher import Batcher
-from chat_realtime.messages.sending import Draft, Sent, send_messages
+from chat_realtime.messages.sending import Draft, Sent, locks_sql, send_messages
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 from events import Figure, show
@@ -86,7 +86,7 @@ class Ground:
 
     async def send_alone(self, draft: Draft) -> Sent:
         """A transaction of its own, as it was before the batcher."""
-        async with self.db.begin_driver() as tx:
+        async with self.db.begin_driver(first=locks_sql([draft])) as tx:
             (sent,) = await send_messages(tx, self.recording, [draft])
         assert isinstance(sent, Sent)
         return sent

@@ -166,25 +166,32 @@ async def test_the_driver_takes_the_statements_of_a_session_too(database: Databa
     values = {"other": "b", "one": "a"}
     async with database.read() as tx:
         (expected,) = await tx.execute(statement, values)
-    async with database.read_driver() as tx:
+    async with database.read_once() as tx:
         (row,) = await tx.execute(statement, values)
     assert (row.body, row.longer) == (expected.body, expected.longer) == ("a", "ab")
     assert not hasattr(row, "other")
 
 
-async def test_several_reads_of_the_driver_are_of_one_moment_and_write_nothing(
-    database: Database,
-) -> None:
-    body = str(uuid4())
-    counted = "SELECT count(*) FROM note WHERE body = $1"
-    async with database.read_driver() as tx:
-        assert await tx.scalar(counted, body) == 0
-        await write(database, body)
-        assert await tx.scalar(counted, body) == 0
-    with pytest.raises(StatementFailed, match="ReadOnly"):
-        async with database.read_driver() as tx:
-            await tx.scalar("INSERT INTO note VALUES ($1)", body)
-    assert await count(database, body) == 1
+async def test_who_reads_once_cannot_take_two_reads_for_one_moment(database: Database) -> None:
+    async with database.read_once() as tx:
+        assert await tx.execute(text("SELECT 1 AS one WHERE :no"), {"no": False}) == []
+        with pytest.raises(RuntimeError, match="not of one moment"):
+            await tx.execute(text("SELECT 1 AS one WHERE :no"), {"no": False})
+
+
+async def test_what_goes_along_with_the_begin_is_in_the_transaction(database: Database) -> None:
+    kept, dropped = str(uuid4()), str(uuid4())
+    first = "INSERT INTO note VALUES ('{}'); SELECT set_config('seda.first', 'here', true)"
+    async with database.begin_driver(first=first.format(kept)) as tx:
+        assert await tx.scalar("SELECT current_setting('seda.first')") == "here"
+        assert await count(database, kept) == 0
+    with pytest.raises(RuntimeError, match="no"):
+        async with database.begin_driver(first=first.format(dropped)):
+            raise RuntimeError("no")
+    with pytest.raises(StatementFailed):
+        async with database.begin_driver(first=f"{first.format(dropped)}; SELECT 1 / 0"):
+            pass
+    assert (await count(database, kept), await count(database, dropped)) == (1, 0)
 
 
 async def test_a_server_that_is_gone_is_unavailable_to_the_driver_too() -> None:

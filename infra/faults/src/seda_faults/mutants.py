@@ -141,7 +141,7 @@ def no_sequence_lock() -> None:
     cards = import_module("chat_realtime.cards.store")
     log: Any = import_module("chat_realtime.log.store")
     _replace(rooms, "lock_standing", lambda _: rooms.standing_of)
-    _replace(sends, "lock_rooms", lambda _: _lock_nothing)
+    _replace(sends, "locks_sql", lambda _: _lock_nothing)
     _replace(cards, "lock_rooms_with_link", lambda _: _rooms_with_link)
     locked = log._APPEND
     taken, found = re.subn(
@@ -186,8 +186,8 @@ async def _take_numbers(tx: Any, counts: Mapping[Any, int]) -> dict[str, int]:
     return seqs
 
 
-async def _lock_nothing(tx: Any, room_ids: Any) -> None:
-    del tx, room_ids
+def _lock_nothing(*_: Any) -> str:
+    return "SELECT 1"
 
 
 async def _rooms_with_link(tx: Any, link_id: Any) -> Any:

@@ -8,10 +8,21 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 
 from seda_db.after_commit import committed
-from seda_db.driver import DriverTransaction, driver_transaction, warn_of_slow_query
+from seda_db.driver import (
+    DriverTransaction,
+    OneRead,
+    driver_transaction,
+    one_read,
+    warn_of_slow_query,
+)
 from seda_db.errors import DatabaseUnavailable
 
 POOL_WAIT_SECONDS_MAX = 5.0
@@ -48,11 +59,11 @@ class Database:
             committed(session)
 
     @asynccontextmanager
-    async def begin_driver(self) -> AsyncIterator[DriverTransaction]:
+    async def begin_driver(self, *, first: str | None = None) -> AsyncIterator[DriverTransaction]:
         """As `begin`, without SQLAlchemy between us and the driver: where a transaction's own cost
-        is felt, and nowhere else.
+        is felt, and nowhere else. `first` is run on the way, without values and without an answer.
         """
-        async with self._drive() as tx:
+        async with self._pooled() as pooled, driver_transaction(pooled, first=first) as tx:
             yield tx
         committed(tx)
 
@@ -64,18 +75,17 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def read_driver(self) -> AsyncIterator[DriverTransaction]:
-        """To `read` what `begin_driver` is to `begin`; nothing can be written here."""
-        async with self._drive(isolation="repeatable_read", readonly=True) as tx:
+    async def read_once(self) -> AsyncIterator[OneRead]:
+        """To `read` what `begin_driver` is to `begin`, for a single statement that reads."""
+        async with self._pooled() as pooled, one_read(pooled) as tx:
             yield tx
 
     @asynccontextmanager
-    async def _drive(self, **options: Any) -> AsyncIterator[DriverTransaction]:
+    async def _pooled(self) -> AsyncIterator[AsyncConnection]:
         async with _translated(), AsyncExitStack() as stack:
             with _unreachable():
                 pooled = await stack.enter_async_context(self.engine.connect())
-            async with driver_transaction(pooled, **options) as tx:
-                yield tx
+            yield pooled
 
     async def ping(self) -> bool:
         try:

@@ -6,8 +6,8 @@ rest of a small one. What is asked and answered here is SQL and documents.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -46,23 +46,32 @@ class DriverTransaction:
         self._connection = connection
         self.info: dict[Any, Any] = {}
 
-    async def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """The rows of what is written with `:name`, as a session takes it too."""
-        asked, names = _positional(statement)
-        return await self._fetch(asked, *(parameters[name] for name in names))
-
     async def scalar(self, statement: str, *values: Any) -> Any:
         """The first column of the first row, None without rows. With `$1` in the statement."""
         # Not `fetchval`, which stops the statement after one row: others would not be locked.
-        rows = await self._fetch(statement, *values)
+        with _warned_of(statement):
+            rows = await self._connection.fetch(statement, *values)
         return rows[0][0] if rows else None
 
-    async def _fetch(self, statement: str, *values: Any) -> Sequence[Any]:
-        started = time.perf_counter()
-        try:
-            rows: list[Any] = await self._connection.fetch(statement, *values, record_class=Row)
-        finally:
-            warn_of_slow_query(statement, time.perf_counter() - started)
+
+class OneRead:
+    """One statement sees one moment by itself, and is spared the two round trips that a
+    transaction around it takes.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._is_done = False
+
+    async def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """The rows of what is written with `:name`, as a session takes it too."""
+        if self._is_done:
+            raise RuntimeError("two reads are not of one moment: `Database.read` is for them")
+        self._is_done = True
+        asked, names = _positional(statement)
+        values = (parameters[name] for name in names)
+        with _warned_of(asked):
+            rows: list[Any] = await self._connection.fetch(asked, *values, record_class=Row)
         return rows
 
 
@@ -75,17 +84,35 @@ def _positional(statement: TextClause) -> tuple[str, tuple[str, ...]]:
 
 @asynccontextmanager
 async def driver_transaction(
-    pooled: AsyncConnection, **options: Any
+    pooled: AsyncConnection, *, first: str | None
 ) -> AsyncIterator[DriverTransaction]:
-    """Commits when the block ends, rolls back when it raises. `options` are the driver's.
+    """Commits when the block ends, rolls back when it raises. `first` travels with the BEGIN."""
+    async with _driver(pooled) as driver:
+        try:
+            begin = "BEGIN" if first is None else f"BEGIN; {first}"
+            with _warned_of(begin):
+                await driver.execute(begin)
+            yield DriverTransaction(driver)
+        except BaseException:
+            await driver.execute("ROLLBACK")
+            raise
+        await driver.execute("COMMIT")
 
-    Raises StatementFailed for what the server refuses, and DatabaseUnavailable when the connection
-    is lost; then nothing was committed, unless it broke during the commit itself.
+
+@asynccontextmanager
+async def one_read(pooled: AsyncConnection) -> AsyncIterator[OneRead]:
+    async with _driver(pooled) as driver:
+        yield OneRead(driver)
+
+
+@asynccontextmanager
+async def _driver(pooled: AsyncConnection) -> AsyncIterator[Any]:
+    """Raises StatementFailed for what the server refuses, and DatabaseUnavailable when the
+    connection is lost; then nothing was committed, unless it broke during the commit itself.
     """
     driver: Any = (await pooled.get_raw_connection()).driver_connection
     try:
-        async with driver.transaction(**options):
-            yield DriverTransaction(driver)
+        yield driver
     except LOST as error:
         raise DatabaseUnavailable("the database is not reachable") from error
     except asyncpg.PostgresError as error:
@@ -98,6 +125,15 @@ async def driver_transaction(
             # Cut off during the rollback: the pool knows nothing of this transaction, and the next
             # who is given the connection would be in it.
             await pooled.invalidate()
+
+
+@contextmanager
+def _warned_of(statement: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        warn_of_slow_query(statement, time.perf_counter() - started)
 
 
 def warn_of_slow_query(statement: str, seconds: float) -> None:

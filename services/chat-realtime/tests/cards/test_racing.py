@@ -10,7 +10,7 @@ import pytest
 from chat_realtime.cards.operations import attach_card
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.operations import edit_message
-from chat_realtime.messages.sending import Draft, send_messages
+from chat_realtime.messages.sending import Draft, locks_sql, send_messages
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
 from seda_client import RoomState
@@ -54,8 +54,8 @@ def resolved(url: str, version: int) -> TrackResolved:
 async def send(
     db: Database, recording: Recording, ann: Principal, room: UUID, _: UUID, words: str
 ) -> AsyncIterator[None]:
-    async with db.begin_driver() as tx:
-        draft = Draft(principal=ann, room_id=room, cid=str(uuid4()), text=words)
+    draft = Draft(principal=ann, room_id=room, cid=str(uuid4()), text=words)
+    async with db.begin_driver(first=locks_sql([draft])) as tx:
         await send_messages(tx, recording, [draft])
         yield
 

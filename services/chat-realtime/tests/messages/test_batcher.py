@@ -20,7 +20,7 @@ from chat_realtime.log.operations import Recording
 from chat_realtime.messages import batcher
 from chat_realtime.messages.batcher import BATCH_MAX, WAITING_MAX, Batcher
 from chat_realtime.messages.domain import Busy, CidConflict, MessageNotFound, Stopping
-from chat_realtime.messages.sending import Draft, Sent, send_messages
+from chat_realtime.messages.sending import Draft, Sent, locks_sql, send_messages
 from chat_realtime.moderation.operations import Act, act
 from chat_realtime.rooms.domain import Muted, NotMember, RoomLocked, RoomNotFound
 from chat_realtime.rooms.operations import create_room, join_room, update_room
@@ -305,14 +305,15 @@ async def test_a_batch_that_waits_for_a_client_id_holds_none_with_a_higher_one(
     ann = somebody()
     room, other = await sending.room(ann), await sending.room(ann)
     low, high = "a", "b"
-    async with sending.db.begin_driver() as tx:
-        await send_messages(tx, sending.recording, [draft(ann, other, cid=low)])
+    first, last = draft(ann, other, cid=low), draft(ann, other, cid=high)
+    async with sending.db.begin_driver(first=locks_sql([first, last])) as tx:
+        await send_messages(tx, sending.recording, [first])
         sends = asyncio.create_task(
             sending.all([draft(ann, room, cid=high), draft(ann, room, cid=low), draft(ann, room)])
         )
         await eventually(sending.is_under_way)
         await tx.scalar(SOONER_THAN_A_DEADLOCK)
-        await send_messages(tx, sending.recording, [draft(ann, other, cid=high)])
+        await send_messages(tx, sending.recording, [last])
     outcomes = await sends
     assert [type(outcome) for outcome in outcomes] == [CidConflict, CidConflict, Sent]
     assert len(await sending.log(other)) == 2

@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from seda_db import Transaction
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -123,7 +122,7 @@ async def entries_after(
     ]
 
 
-async def positions(tx: Transaction, room_ids: Sequence[UUID]) -> dict[UUID, Position]:
+async def positions(tx: AsyncSession, room_ids: Sequence[UUID]) -> dict[UUID, Position]:
     rows = await tx.execute(_POSITIONS, {"room_ids": list(room_ids)})
     return {row.id: Position(epoch=row.epoch, seq=row.last_seq, acl=row.acl_epoch) for row in rows}
 

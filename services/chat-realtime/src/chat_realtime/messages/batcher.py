@@ -15,7 +15,7 @@ from seda_runtime.logging import get_logger
 
 from chat_realtime.log.operations import Recording
 from chat_realtime.messages.domain import Busy, Stopping
-from chat_realtime.messages.sending import Draft, Sent, send_messages
+from chat_realtime.messages.sending import Draft, Sent, locks_sql, send_messages
 
 log = get_logger(__name__)
 WAITING_MAX = 1_024
@@ -126,5 +126,5 @@ class Batcher:
                     waiting.tell(outcome)
 
     async def _commit(self, drafts: Sequence[Draft]) -> list[Sent | Exception]:
-        async with self._db.begin_driver() as tx:
+        async with self._db.begin_driver(first=locks_sql(drafts)) as tx:
             return await send_messages(tx, self._recording, drafts)

@@ -4,15 +4,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-import msgspec
 from seda_contracts.events.chat import (
     MessageDeleted,
     MessageEdited,
     ReactionAdded,
     ReactionRemoved,
 )
-from seda_db import Transaction
-from seda_identity import Principal
+from seda_db import OneRead
+from seda_identity import Principal, Role
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.attention import store as attention_store
@@ -22,7 +21,7 @@ from chat_realtime.cards import store as cards_store
 from chat_realtime.cards.domain import find_links, links_and_cards
 from chat_realtime.cards.operations import known_cards, shared_links, tie_links
 from chat_realtime.log import store as log_store
-from chat_realtime.log.domain import DELETED, Change, Position
+from chat_realtime.log.domain import DELETED, Change
 from chat_realtime.log.operations import Recording, record_one
 from chat_realtime.messages import store
 from chat_realtime.messages.domain import (
@@ -34,18 +33,12 @@ from chat_realtime.messages.domain import (
     check_emoji,
     check_text,
 )
-from chat_realtime.rooms.domain import Rank
+from chat_realtime.messages.store import Page
+from chat_realtime.rooms.domain import Rank, RoomNotFound, Standing
 from chat_realtime.rooms.operations import lock_standing, standing_of
 from chat_realtime.tables import MessageRow, RevisionRow
 
 REPLIES_SHOWN_MAX = 3
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages with the position of the room at the same moment, from which to go on listening."""
-
-    items: list[store.ShownMessage]
-    position: Position
 
 
 async def edit_message(
@@ -227,7 +220,7 @@ async def unreact(
 
 
 async def read_history(
-    tx: Transaction,
+    tx: OneRead,
     principal: Principal,
     room_id: UUID,
     *,
@@ -235,17 +228,17 @@ async def read_history(
     limit: int,
     now: datetime,
 ) -> Page:
-    """In one REPEATABLE READ transaction, so that listening on from `position` leaves no hole."""
-    (await standing_of(tx, room_id, principal)).check_member(now)
-    items = await store.history(
+    """Of one moment, so that listening on from `position` leaves no hole."""
+    page = await store.history(
         tx,
         room_id,
         viewer_id=principal.require_user(),
+        is_platform_admin=principal.role >= Role.ADMIN,
         before_seq=before_seq,
         limit=limit,
         replies_max=REPLIES_SHOWN_MAX,
     )
-    return Page(items=items, position=(await log_store.positions(tx, [room_id]))[room_id])
+    return _readable(page, now)
 
 
 async def read_revisions(
@@ -261,7 +254,7 @@ async def read_revisions(
 
 
 async def read_replies(
-    tx: Transaction,
+    tx: OneRead,
     principal: Principal,
     room_id: UUID,
     message_id: UUID,
@@ -270,16 +263,25 @@ async def read_replies(
     limit: int,
     now: datetime,
 ) -> Page:
-    (await standing_of(tx, room_id, principal)).check_member(now)
-    items = await store.replies(
+    page = await store.replies(
         tx,
         room_id,
         message_id,
         viewer_id=principal.require_user(),
+        is_platform_admin=principal.role >= Role.ADMIN,
         after_seq=after_seq,
         limit=limit,
     )
-    return Page(items=items, position=(await log_store.positions(tx, [room_id]))[room_id])
+    return _readable(page, now)
+
+
+def _readable(found: tuple[Standing, Page] | None, now: datetime) -> Page:
+    """A stranger's page was read for nothing, and is not shown."""
+    if found is None:
+        raise RoomNotFound
+    standing, page = found
+    standing.check_member(now)
+    return page
 
 
 async def _message(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow:

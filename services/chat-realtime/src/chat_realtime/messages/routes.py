@@ -20,9 +20,9 @@ from chat_realtime.log.operations import Recording
 from chat_realtime.messages import operations
 from chat_realtime.messages.domain import TEXT_LENGTH_MAX
 from chat_realtime.messages.measures import measured_send
-from chat_realtime.messages.operations import Page
 from chat_realtime.messages.posting import Posting
 from chat_realtime.messages.sending import Draft, Sent
+from chat_realtime.messages.store import Page
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -125,7 +125,7 @@ class MessageRoutes(Controller):
         before_seq: SeqOrNone = None,
         limit: Limit = 50,
     ) -> Response[MessagePage]:
-        async with db.read_driver() as tx:
+        async with db.read_once() as tx:
             page = await operations.read_history(
                 tx, principal, room_id, before_seq=before_seq, limit=limit, now=recording.now()
             )
@@ -146,7 +146,7 @@ class MessageRoutes(Controller):
         after_seq: Seq = 0,
         limit: Limit = 50,
     ) -> Response[MessagePage]:
-        async with db.read_driver() as tx:
+        async with db.read_once() as tx:
             page = await operations.read_replies(
                 tx,
                 principal,

@@ -1,6 +1,6 @@
-"""The SQL of sending: rooms are locked, one statement looks at everything that is judged, one
-writes everything that was accepted. Each takes and gives documents, because what a message costs
-here is what a busy room is slow by.
+"""The SQL of sending: cards and rooms are locked on the way into the transaction, one statement
+looks at everything that is judged, one writes everything that was accepted. These take and give
+documents, because what a message costs here is what a busy room is slow by.
 
 To judge by something more, add it to `_LOOK` and `Looked`; to write something more with a message,
 add it to `_WRITE` and the lists of `Writing`.
@@ -20,13 +20,7 @@ from chat_realtime.cards.store import hold_cards_sql, slots_of
 from chat_realtime.people.store import CARD_SQL
 from chat_realtime.rooms.domain import RoleName
 
-_HOLD_CARDS = hold_cards_sql("$1")
-
-_LOCK = """
-    SELECT id FROM chat.room WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
-    """
-
-# The rooms are locked by the statement before: a mute or ban that came first is seen here, a later
+# The rooms are locked by a statement before: a mute or ban that came first is seen here, a later
 # one waits. Threads are one level deep: an answer to an answer joins the same thread.
 #
 # A message is looked up by an index whatever the statistics say (LATERAL with LIMIT): a plan made
@@ -287,15 +281,17 @@ _decode_looked = msgspec.json.Decoder(Looked).decode
 _decode_written = msgspec.json.Decoder(Written).decode
 
 
-async def hold_cards(tx: DriverTransaction, link_ids: Collection[UUID]) -> None:
-    """As `cards.store.hold_cards`, whatever the links of a message lead to."""
-    if link_ids:
-        await tx.scalar(_HOLD_CARDS, slots_of(link_ids))
-
-
-async def lock_rooms(tx: DriverTransaction, room_ids: Collection[UUID]) -> None:
-    """The order is everybody's, so that no two wait for each other."""
-    await tx.scalar(_LOCK, list(room_ids))
+def locks_sql(room_ids: Collection[UUID], link_ids: Collection[UUID]) -> str:
+    """What a batch waits for before it looks, without values to bind. The order is everybody's, so
+    that no two wait for each other: cards (`cards.store.hold_cards`), then rooms by their ids.
+    """
+    asked = ", ".join(f"'{room_id}'" for room_id in room_ids)
+    # UUIDs by their type, and nothing else.
+    rooms = f"SELECT id FROM chat.room WHERE id IN ({asked}) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
+    if not link_ids:
+        return rooms
+    slots = ", ".join(str(slot) for slot in slots_of(link_ids))
+    return f"{hold_cards_sql(f'ARRAY[{slots}]')}; {rooms}"
 
 
 async def look(

@@ -176,10 +176,19 @@ class Facts:
             self.standings[where] = replace(standing, last_sent_at=self.now)
 
 
+def locks_sql(drafts: Sequence[Draft]) -> str:
+    """What the transaction of `send_messages` begins with: a mute or ban that came before the lock
+    is seen, a later one waits.
+    """
+    link_ids = {link.link_id for draft in drafts for link in draft.links}
+    return send_store.locks_sql({draft.room_id for draft in drafts}, link_ids)
+
+
 async def send_messages(
     tx: DriverTransaction, recording: Recording, drafts: Sequence[Draft]
 ) -> list[Sent | Exception]:
-    """What became of each draft, in their order: an answer or the reason it was refused.
+    """What became of each draft, in their order: an answer or the reason it was refused. Where
+    `locks_sql` of these drafts has been run.
 
     Raises CidConflict when a cid was committed in another room meanwhile: begin again then.
     """
@@ -197,10 +206,7 @@ async def send_messages(
 
 
 async def _look(tx: DriverTransaction, drafts: Sequence[Draft], *, now: datetime) -> Facts:
-    """Lock the rooms, then look: a mute or ban that came first is seen, a later one waits."""
     link_ids = {link.link_id for draft in drafts for link in draft.links}
-    await send_store.hold_cards(tx, link_ids)
-    await send_store.lock_rooms(tx, {draft.room_id for draft in drafts})
     asked = [
         Asked(
             room_id=draft.room_id,

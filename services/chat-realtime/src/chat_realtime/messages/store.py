@@ -1,19 +1,22 @@
 """The SQL of messages and reactions. A page of history is one statement."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_db import Transaction
+from seda_db import OneRead
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, delete, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from chat_realtime.log.domain import Position
 from chat_realtime.people.store import CARD_SQL
+from chat_realtime.rooms.domain import Standing
+from chat_realtime.rooms.store import STANDING_COLUMNS, STANDING_JOINS, standing_in
 from chat_realtime.tables import MentionRow, MessageRow, PinRow, ReactionRow, RevisionRow
 
 PAGE_MESSAGES_MAX = 100
@@ -75,6 +78,14 @@ _JOINED = """
     LEFT JOIN linked ON linked.message_id = message.id
     LEFT JOIN pinned ON pinned.message_id = message.id
 """
+# One statement sees one moment, in which who may read, how far the room is and what is there belong
+# together; and it takes one round trip.
+_TOLD = f"""
+    SELECT {STANDING_COLUMNS}, room.epoch, room.last_seq, room.acl_epoch,
+        ARRAY(SELECT seq FROM told) AS seqs, ARRAY(SELECT shown FROM told) AS shown
+    FROM (VALUES (CAST(:room_id AS uuid), CAST(:viewer_id AS uuid))) AS asked(room_id, user_id)
+    {STANDING_JOINS}
+"""  # noqa: S608
 
 _HISTORY = text(
     f"""
@@ -100,15 +111,16 @@ _HISTORY = text(
         SELECT parent_id, json_agg(whole ORDER BY seq) AS replies
         FROM (SELECT {_MEMBERS} FROM reply AS message {_JOINED}) AS whole
         GROUP BY parent_id
-    )
-    SELECT seq, CAST(row_to_json(whole) AS text) AS shown
-    FROM (
-        SELECT {_MEMBERS}, coalesce(counted.replies, 0) AS reply_count, counted.last_reply_at,
-            coalesce(thread.replies, '[]') AS replies
-        FROM page AS message {_JOINED}
-        LEFT JOIN counted ON counted.parent_id = message.id
-        LEFT JOIN thread ON thread.parent_id = message.id) AS whole
-    ORDER BY seq DESC
+    ), told AS MATERIALIZED (
+        SELECT seq, CAST(row_to_json(whole) AS text) AS shown
+        FROM (
+            SELECT {_MEMBERS}, coalesce(counted.replies, 0) AS reply_count,
+                counted.last_reply_at, coalesce(thread.replies, '[]') AS replies
+            FROM page AS message {_JOINED}
+            LEFT JOIN counted ON counted.parent_id = message.id
+            LEFT JOIN thread ON thread.parent_id = message.id) AS whole
+        ORDER BY seq DESC
+    ) {_TOLD}
     """  # noqa: S608
 )
 
@@ -122,10 +134,11 @@ _REPLIES = text(
             LIMIT {PAGE_MESSAGES_MAX}
         ) AS nearest
         LIMIT :limit
-    ), shown AS (SELECT id, author_id FROM page), {_GATHERED}
-    SELECT seq, CAST(row_to_json(whole) AS text) AS shown
-    FROM (SELECT {_MEMBERS} FROM page AS message {_JOINED}) AS whole
-    ORDER BY seq
+    ), shown AS (SELECT id, author_id FROM page), {_GATHERED}, told AS MATERIALIZED (
+        SELECT seq, CAST(row_to_json(whole) AS text) AS shown
+        FROM (SELECT {_MEMBERS} FROM page AS message {_JOINED}) AS whole
+        ORDER BY seq
+    ) {_TOLD}
     """  # noqa: S608
 )
 
@@ -161,6 +174,13 @@ class ShownMessage(msgspec.Struct, frozen=True):
 
     seq: int
     shown: msgspec.Raw
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages with the position of the room at the same moment, from which to go on listening."""
+
+    items: list[ShownMessage]
+    position: Position
 
 
 async def message_in_room(tx: AsyncSession, room_id: UUID, message_id: UUID) -> MessageRow | None:
@@ -253,7 +273,7 @@ async def shown_messages(
 ) -> list[ShownMessage]:
     """As history shows them, in the order of the ids."""
     parameters = {"message_ids": list(message_ids), "viewer_id": viewer_id}
-    return _shown(await tx.execute(_SHOW_MANY, parameters))
+    return [_shown(*row) for row in await tx.execute(_SHOW_MANY, parameters)]
 
 
 async def reactions_counted(
@@ -275,15 +295,18 @@ async def other_emoji_kinds(tx: AsyncSession, message_id: UUID, emoji: str) -> i
 
 
 async def history(
-    tx: Transaction,
+    tx: OneRead,
     room_id: UUID,
     *,
     viewer_id: UUID,
+    is_platform_admin: bool,
     before_seq: int | None,
     limit: int,
     replies_max: int,
-) -> list[ShownMessage]:
-    """Top-level messages, newest first, each with its oldest replies."""
+) -> tuple[Standing, Page] | None:
+    """Top-level messages, newest first, each with its oldest replies, and how the viewer stands: it
+    is for the caller to judge. None without such a room.
+    """
     parameters = {
         "room_id": room_id,
         "viewer_id": viewer_id,
@@ -291,19 +314,20 @@ async def history(
         "limit": limit,
         "replies_max": replies_max,
     }
-    return _shown(await tx.execute(_HISTORY, parameters))
+    return _told(await tx.execute(_HISTORY, parameters), is_platform_admin=is_platform_admin)
 
 
 async def replies(
-    tx: Transaction,
+    tx: OneRead,
     room_id: UUID,
     parent_id: UUID,
     *,
     viewer_id: UUID,
+    is_platform_admin: bool,
     after_seq: int,
     limit: int,
-) -> list[ShownMessage]:
-    """Replies of one message, oldest first."""
+) -> tuple[Standing, Page] | None:
+    """Replies of one message, oldest first; else as `history`."""
     parameters = {
         "room_id": room_id,
         "parent_id": parent_id,
@@ -311,8 +335,19 @@ async def replies(
         "after_seq": after_seq,
         "limit": limit,
     }
-    return _shown(await tx.execute(_REPLIES, parameters))
+    return _told(await tx.execute(_REPLIES, parameters), is_platform_admin=is_platform_admin)
 
 
-def _shown(rows: Iterable[Any]) -> list[ShownMessage]:
-    return [ShownMessage(row.seq, msgspec.Raw(row.shown.encode())) for row in rows]
+def _told(rows: Sequence[Any], *, is_platform_admin: bool) -> tuple[Standing, Page] | None:
+    if not rows:
+        return None
+    (row,) = rows
+    page = Page(
+        items=[_shown(*each) for each in zip(row.seqs, row.shown, strict=True)],
+        position=Position(epoch=row.epoch, seq=row.last_seq, acl=row.acl_epoch),
+    )
+    return standing_in(row, is_platform_admin=is_platform_admin), page
+
+
+def _shown(seq: int, shown: str) -> ShownMessage:
+    return ShownMessage(seq, msgspec.Raw(shown.encode()))

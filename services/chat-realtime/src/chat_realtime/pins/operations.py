@@ -11,7 +11,7 @@ from chat_realtime.log.domain import Change
 from chat_realtime.log.operations import Recording, record_one
 from chat_realtime.messages import store as messages_store
 from chat_realtime.messages.domain import MessageNotFound
-from chat_realtime.messages.operations import Page
+from chat_realtime.messages.store import Page
 from chat_realtime.pins import store
 from chat_realtime.pins.domain import PINS_MAX, TooManyPins
 from chat_realtime.rooms.domain import Rank

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from seda_contracts.events.chat import MemberJoined, MemberLeft, RoomCreated, RoomUpdated
 from seda_contracts.realtime import EventFrame
-from seda_db import Transaction
 from seda_identity import Principal, Role
 from seda_runtime.ids import uuid7
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,7 +34,7 @@ from chat_realtime.tables import MembershipRow, RoomRow
 LeaveReason = Literal["left", "kicked", "banned"]
 
 
-async def standing_of(tx: Transaction, room_id: UUID, principal: Principal) -> Standing:
+async def standing_of(tx: AsyncSession, room_id: UUID, principal: Principal) -> Standing:
     """Raises RoomNotFound."""
     found = await store.standing(
         tx,

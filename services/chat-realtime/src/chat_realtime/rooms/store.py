@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from seda_db import Transaction
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -15,18 +14,26 @@ from chat_realtime.people.store import CARD_SQL
 from chat_realtime.rooms.domain import RoleName, Standing
 from chat_realtime.tables import MembershipRow, RoomRow
 
-_STANDINGS = text(
-    """
-    SELECT room.id AS room_id, asked.user_id, room.is_private, room.archived, room.locked,
-           room.slow_mode_seconds, membership.role, membership.left_at, membership.last_sent_at,
-           greatest(membership.muted_until, global_mute.muted_until) AS muted_until,
-           membership.banned_at, membership.banned_until
-    FROM unnest(CAST(:room_ids AS uuid[]), CAST(:user_ids AS uuid[])) AS asked(room_id, user_id)
+STANDING_COLUMNS = """
+    room.id AS room_id, asked.user_id, room.is_private, room.archived, room.locked,
+    room.slow_mode_seconds, membership.role, membership.left_at, membership.last_sent_at,
+    greatest(membership.muted_until, global_mute.muted_until) AS muted_until,
+    membership.banned_at, membership.banned_until
+"""
+STANDING_JOINS = """
     JOIN chat.room ON room.id = asked.room_id
     LEFT JOIN chat.membership
         ON membership.room_id = asked.room_id AND membership.user_id = asked.user_id
     LEFT JOIN chat.global_mute ON global_mute.user_id = asked.user_id
-    """
+"""
+"""For `asked(room_id, user_id)`; no row when there is no such room."""
+
+_STANDINGS = text(
+    f"""
+    SELECT {STANDING_COLUMNS}
+    FROM unnest(CAST(:room_ids AS uuid[]), CAST(:user_ids AS uuid[])) AS asked(room_id, user_id)
+    {STANDING_JOINS}
+    """  # noqa: S608 - put together from our own constants
 )
 
 _LISTED = text(
@@ -114,7 +121,7 @@ async def room(tx: AsyncSession, room_id: UUID) -> RoomRow | None:
 
 
 async def standing(
-    tx: Transaction, room_id: UUID, user_id: UUID, *, is_platform_admin: bool = False
+    tx: AsyncSession, room_id: UUID, user_id: UUID, *, is_platform_admin: bool = False
 ) -> Standing | None:
     """None when there is no such room."""
     who = (room_id, user_id)
@@ -122,7 +129,7 @@ async def standing(
 
 
 async def standings(
-    tx: Transaction, is_platform_admin: Mapping[tuple[UUID, UUID], bool]
+    tx: AsyncSession, is_platform_admin: Mapping[tuple[UUID, UUID], bool]
 ) -> dict[tuple[UUID, UUID], Standing]:
     """How people stand, by room and person. A room that is not there is left out."""
     parameters = {
@@ -130,21 +137,28 @@ async def standings(
         "user_ids": [user_id for _, user_id in is_platform_admin],
     }
     return {
-        (row.room_id, row.user_id): Standing(
-            is_private=row.is_private,
-            archived=row.archived,
-            role=row.role,
-            has_left=row.left_at is not None,
-            muted_until=row.muted_until,
-            locked=row.locked,
-            slow_mode_seconds=row.slow_mode_seconds,
-            last_sent_at=row.last_sent_at,
-            banned=row.banned_at is not None,
-            banned_until=row.banned_until,
-            is_platform_admin=is_platform_admin[row.room_id, row.user_id],
+        (who := (row.room_id, row.user_id)): standing_in(
+            row, is_platform_admin=is_platform_admin[who]
         )
         for row in await tx.execute(_STANDINGS, parameters)
     }
+
+
+def standing_in(row: Any, *, is_platform_admin: bool) -> Standing:
+    """From a row with STANDING_COLUMNS."""
+    return Standing(
+        is_private=row.is_private,
+        archived=row.archived,
+        role=row.role,
+        has_left=row.left_at is not None,
+        muted_until=row.muted_until,
+        locked=row.locked,
+        slow_mode_seconds=row.slow_mode_seconds,
+        last_sent_at=row.last_sent_at,
+        banned=row.banned_at is not None,
+        banned_until=row.banned_until,
+        is_platform_admin=is_platform_admin,
+    )
 
 
 async def membership(tx: AsyncSession, room_id: UUID, user_id: UUID) -> MembershipRow | None:

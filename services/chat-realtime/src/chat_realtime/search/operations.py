@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat_realtime.log import store as log_store
 from chat_realtime.messages import store as messages_store
-from chat_realtime.messages.operations import Page
+from chat_realtime.messages.store import Page
 from chat_realtime.rooms.domain import check_encodable
 from chat_realtime.rooms.operations import standing_of
 from chat_realtime.search import store
