@@ -53,7 +53,12 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         return subject_key(getattr(self, self.KEY))
 
     def subject(self) -> str:
-        return f"seda.{self.KIND}.{self.TYPE}.{self.key()}"
+        return self.subject_of(self.key())
+
+    @classmethod
+    def subject_of(cls, key: str) -> str:
+        """`key` is what the key() of such a contract returned."""
+        return f"seda.{cls.KIND}.{cls.TYPE}.{key}"
 
     @classmethod
     def subject_filter(cls) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from seda_contracts.base import Contract
 
 CONTENT_TYPE = "application/json"
+PARTITION_KEY = "ce-partitionkey"
 
 
 class MalformedEnvelopeError(ValueError):
@@ -37,7 +38,7 @@ def headers_of(contract: Contract, *, event_id: UUID, service: str, at: datetime
         "ce-type": contract.TYPE,
         "ce-source": f"/seda/{service}",
         "ce-time": at.isoformat().replace("+00:00", "Z"),
-        "ce-partitionkey": contract.key(),
+        PARTITION_KEY: contract.key(),
         "content-type": CONTENT_TYPE,
     }
 

@@ -11,6 +11,7 @@ from seda_messaging.inbox import Delivery, first_delivery
 from seda_messaging.key_value import KeyValueMirror
 from seda_messaging.lifespan import run_messaging
 from seda_messaging.outbox import Outbox
+from seda_messaging.outbox_rows import Prepared
 from seda_messaging.reading import PermanentFailure
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "KeyValueMirror",
     "Outbox",
     "PermanentFailure",
+    "Prepared",
     "Subscription",
     "first_delivery",
     "run_messaging",

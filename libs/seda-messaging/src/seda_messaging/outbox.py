@@ -7,10 +7,11 @@ id as the broker's duplicate key.
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from seda_contracts.base import Contract
-from seda_contracts.envelope import headers_of
+from seda_contracts.envelope import PARTITION_KEY, headers_of
 from seda_db import Database, after_commit
 from seda_runtime.clock import Clock, utc_now
 from seda_runtime.failpoints import failpoint
@@ -19,7 +20,7 @@ from sqlalchemy import MetaData, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from seda_messaging.bus import Bus
-from seda_messaging.outbox_rows import Row
+from seda_messaging.outbox_rows import Prepared, Row
 from seda_messaging.relay import Relay
 
 _propagator = TraceContextTextMapPropagator()
@@ -46,29 +47,28 @@ class Outbox:
 
         Raises UnsafeSubjectKeyError for a key that could alter the subject.
         """
-        event_id, headers = self.prepare(contract)
-        subject, key, payload = contract.subject(), contract.key(), contract.encode()
-        values = {
-            "event_id": event_id,
-            "subject": subject,
-            "ordering_key": key,
-            "headers": headers,
-            "payload": payload,
-        }
+        prepared = self.prepare(contract)
+        values = msgspec.structs.asdict(prepared) | {"payload": bytes(prepared.payload)}
         row_id = (await tx.execute(self._insert, values)).scalar_one()
-        row = Row(id=row_id, subject=subject, ordering_key=key, headers=headers, payload=payload)
-        self._after_commit(tx, row)
+        self._after_commit(tx, prepared.row(row_id))
         failpoint("outbox.before_commit")
-        return event_id
+        return prepared.event_id
 
-    def prepare(self, contract: Contract) -> tuple[UUID, dict[str, str]]:
-        """Id and headers for a row that a hand-written statement inserts."""
+    def prepare(self, contract: Contract) -> Prepared:
+        """What a hand-written statement inserts."""
         event_id = uuid7()
         headers = headers_of(contract, event_id=event_id, service=self._service, at=self._now())
         span = trace.get_current_span()
         if span.get_span_context().is_valid:
             _propagator.inject(headers, context=trace.set_span_in_context(span))
-        return event_id, headers
+        key = headers[PARTITION_KEY]
+        return Prepared(
+            event_id=event_id,
+            subject=contract.subject_of(key),
+            ordering_key=key,
+            headers=headers,
+            payload=msgspec.Raw(contract.encode()),
+        )
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Committed rows: publish them now if there is room, else leave them to the sweeper."""

@@ -5,6 +5,7 @@ and go by the database's clock: replicas compare leases, and rows carry its time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
@@ -41,6 +42,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ordering_key: str
     headers: dict[str, str]
     payload: bytes
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A row without its number, which the database gives. Its names are those of the columns."""
+
+    event_id: UUID
+    subject: str
+    ordering_key: str
+    headers: dict[str, str]
+    payload: msgspec.Raw
+    """JSON."""
+
+    def row(self, row_id: int) -> Row:
+        return Row(
+            id=row_id,
+            subject=self.subject,
+            ordering_key=self.ordering_key,
+            headers=self.headers,
+            payload=bytes(self.payload),
+        )
 
 
 class Outcome(msgspec.Struct):

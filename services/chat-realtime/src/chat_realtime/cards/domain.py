@@ -32,6 +32,8 @@ class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_links(text: str) -> list[FoundLink]:
     """The first few different links, in the order of the text and exactly as typed."""
+    if ":" not in text:
+        return []
     found: dict[UUID, FoundLink] = {}
     for match in _LINK.finditer(text):
         url = _without_punctuation(match.group())

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 from seda_db import DriverTransaction
+from seda_messaging import Prepared
 
 from chat_realtime.attention.store import named_sql
 from chat_realtime.cards.domain import ShownCard
@@ -125,10 +126,10 @@ _WRITE = """
     ), told AS (
         INSERT INTO chat.outbox (event_id, subject, ordering_key, headers, payload)
         SELECT event_id, subject, ordering_key, headers, convert_to(CAST(payload AS text), 'UTF8')
-        FROM json_to_recordset(CAST($5 AS json)) AS event(
-            position int, event_id uuid, subject text, ordering_key text, headers jsonb,
-            payload json)
-        ORDER BY position
+        FROM ROWS FROM (json_to_recordset(CAST($5 AS json)) AS (
+            event_id uuid, subject text, ordering_key text, headers jsonb, payload json)
+        ) WITH ORDINALITY AS event
+        ORDER BY ordinality
         RETURNING id, event_id
     )
     SELECT CAST(json_build_object(
@@ -241,16 +242,6 @@ class MentionToWrite(msgspec.Struct, frozen=True, kw_only=True):
     message_id: UUID
 
 
-class EventToWrite(msgspec.Struct, frozen=True, kw_only=True):
-    position: int
-    event_id: UUID
-    subject: str
-    ordering_key: str
-    headers: dict[str, str]
-    payload: msgspec.Raw
-    """A JSON document, which is stored as it is, to the byte."""
-
-
 class SenderToPace(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who spoke in a room in slow mode."""
 
@@ -266,7 +257,7 @@ class Writing(msgspec.Struct, kw_only=True):
     links: list[LinkToWrite] = []
     mentions: list[MentionToWrite] = []
     paced: list[SenderToPace] = []
-    events: list[EventToWrite] = []
+    events: list[Prepared] = []
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

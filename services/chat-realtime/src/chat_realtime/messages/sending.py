@@ -45,7 +45,7 @@ from chat_realtime.messages.send_store import (
     Thread,
     Writing,
 )
-from chat_realtime.outgoing import events_to_write, offer_written
+from chat_realtime.outgoing import offer_written, prepare_each
 from chat_realtime.rooms.domain import (
     Banned,
     Muted,
@@ -321,7 +321,7 @@ async def _keep(
         frames.setdefault(message.sent.room_id, []).append(_frame(message, data, facts))
         told = (*questions(message.draft.links, facts.cards), _sent(message))
         events += [(message.draft.context, contract) for contract in told]
-    writing.events = events_to_write(recording.outbox, events)
+    writing.events = prepare_each(recording.outbox, events)
     written = await send_store.write(tx, writing)
     if written.kept != len(accepted):
         raise CidConflict
