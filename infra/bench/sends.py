@@ -43,7 +43,7 @@ from seda_testkit.databases import DatabaseFactory
 from seda_testkit.nats import EmbeddedNats
 from seda_testkit.postgres import EmbeddedPostgres
 
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 0.8
 WARM_UP_SECONDS = 0.2
 SENDERS = (1, 32, 256)
@@ -134,6 +134,8 @@ async def main(arguments: list[str]) -> None:
                         add(f"CPU ms each, {where}", variant, 1000 * measured.cpu)
                         spent = 1000 * measured.postgres_cpu
                         add(f"PostgreSQL CPU ms each, {where}", variant, spent)
+                        both = 1000 * (measured.cpu + measured.postgres_cpu)
+                        add(f"CPU ms each with PostgreSQL, {where}", variant, both)
             measured = await measure(
                 here, TOGETHER, senders=max(SENDERS), rooms=1, pace_per_second=PACE_PER_SECOND
             )

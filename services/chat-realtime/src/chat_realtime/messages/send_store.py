@@ -33,20 +33,16 @@ _LOOK = f"""
     ), authors AS MATERIALIZED (SELECT DISTINCT author_id AS user_id FROM asked)
     SELECT CAST(json_build_object(
         'rooms', (
-            SELECT json_object_agg(id, json_build_object(
-                'last_seq', last_seq, 'epoch', epoch, 'acl_epoch', acl_epoch,
-                'is_private', is_private, 'archived', archived, 'locked', locked,
-                'slow_mode_seconds', slow_mode_seconds))
-            FROM chat.room WHERE id IN (SELECT room_id FROM asked)),
+            SELECT json_object_agg(id, room) FROM (
+                SELECT id, last_seq, epoch, acl_epoch, is_private, archived, locked,
+                    slow_mode_seconds
+                FROM chat.room WHERE id IN (SELECT room_id FROM asked)) AS room),
         'members', (
-            SELECT json_agg(json_build_object(
-                'room_id', membership.room_id, 'user_id', membership.user_id, 'role', role,
-                'left_at', left_at, 'muted_until', membership.muted_until,
-                'banned_at', banned_at, 'banned_until', banned_until,
-                'last_sent_at', last_sent_at))
-            FROM (SELECT DISTINCT room_id, author_id FROM asked) AS wanted
-            JOIN chat.membership ON membership.room_id = wanted.room_id
-                AND membership.user_id = wanted.author_id),
+            SELECT json_agg(member) FROM (
+                SELECT room_id, user_id, role, left_at, muted_until, banned_at, banned_until,
+                    last_sent_at
+                FROM (SELECT DISTINCT room_id, author_id AS user_id FROM asked) AS wanted
+                JOIN chat.membership USING (room_id, user_id)) AS member),
         'muted', (
             SELECT json_object_agg(user_id, muted_until)
             FROM chat.global_mute JOIN authors USING (user_id)),
@@ -54,22 +50,22 @@ _LOOK = f"""
             SELECT json_object_agg(asked.user_id, {CARD_SQL})
             FROM authors AS asked LEFT JOIN chat.person ON person.user_id = asked.user_id),
         'earlier', (
-            SELECT json_agg(json_build_object(
-                'author_id', message.author_id, 'cid', message.cid, 'id', message.id,
-                'room_id', message.room_id, 'seq', message.seq,
-                'created_at', message.created_at, 'body_sha256', encode(body_sha256, 'hex')))
-            FROM asked CROSS JOIN LATERAL (
-                SELECT * FROM chat.message
-                WHERE message.author_id = asked.author_id AND message.cid = asked.cid LIMIT 1
-            ) AS message),
+            SELECT json_agg(earlier) FROM (
+                SELECT message.author_id, message.cid, message.id, message.room_id, message.seq,
+                    message.created_at, encode(body_sha256, 'hex') AS body_sha256
+                FROM asked CROSS JOIN LATERAL (
+                    SELECT * FROM chat.message
+                    WHERE message.author_id = asked.author_id AND message.cid = asked.cid LIMIT 1
+                ) AS message) AS earlier),
         'threads', (
-            SELECT json_object_agg(message.id, json_build_object(
-                'room_id', message.room_id, 'root_id', coalesce(message.parent_id, message.id)))
-            FROM (SELECT DISTINCT parent_id FROM asked WHERE parent_id IS NOT NULL) AS wanted
-            CROSS JOIN LATERAL (
-                SELECT * FROM chat.message
-                WHERE message.id = wanted.parent_id AND deleted_at IS NULL LIMIT 1
-            ) AS message),
+            SELECT json_object_agg(id, thread) FROM (
+                SELECT message.id, message.room_id,
+                    coalesce(message.parent_id, message.id) AS root_id
+                FROM (SELECT DISTINCT parent_id FROM asked WHERE parent_id IS NOT NULL) AS wanted
+                CROSS JOIN LATERAL (
+                    SELECT * FROM chat.message
+                    WHERE message.id = wanted.parent_id AND deleted_at IS NULL LIMIT 1
+                ) AS message) AS thread),
         'cards', (
             SELECT json_agg(json_build_object(
                 'link_id', link_id, 'url', '', 'card_version', card_version, 'card', card))
