@@ -24,7 +24,9 @@ class NodePeer:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, database_url: str, *, connections: int) -> AsyncIterator["NodePeer"]:
+    async def running(
+        cls, database_url: str, broker_url: str, *, connections: int
+    ) -> AsyncIterator["NodePeer"]:
         if not (PACKAGES / "node_modules").is_dir():
             raise SystemExit("The peers are not installed: sh infra/bench/peers/install.sh")
         process = await asyncio.create_subprocess_exec(
@@ -33,6 +35,7 @@ class NodePeer:
             PACKAGES,
             database_url,
             str(connections),
+            broker_url,
             stdin=PIPE,
             stdout=PIPE,
             limit=ANSWER_BYTES_MAX,
@@ -54,9 +57,10 @@ class NodePeer:
         people: Sequence[UUID],
         warm_up_seconds: float,
         seconds: float,
+        is_bare: bool,
     ) -> tuple[int, list[float]]:
         """How many were sent in all, and the seconds to the acknowledgement of each after the
-        warm-up.
+        warm-up. The bare one does not look who may send, and tells nobody.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -65,6 +69,7 @@ class NodePeer:
             "people": [str(person) for person in people],
             "warmUpSeconds": warm_up_seconds,
             "seconds": seconds,
+            "isBare": is_bare,
         }
         self._process.stdin.write(json.dumps(wanted).encode() + b"\n")
         async with asyncio.timeout(ANSWER_SECONDS_MAX):

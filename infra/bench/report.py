@@ -115,11 +115,12 @@ def sends(figures: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     rounds = plots.by_name(figures)
     spent = rounds["CPU ms each with PostgreSQL, 32 at once, 1 room"]
     rate = rounds["sends/s, 32 at once, 1 room"]
-    if "node pg" in rate:
-        value = ratios(spent["node pg"], spent["batcher"])
-        yield Row("durable sends per CPU second, 32 senders, x node `pg`", value, 10, True)
-        value = ratios(rate["batcher"], rate["node pg"])
-        yield Row("durable sends/s, 32 senders, x node `pg`", value, 10, True)
+    for peer, name in (("node pg", "node `pg`"), ("node pg, bare", "node `pg` without checks")):
+        if peer in rate:
+            value = ratios(spent[peer], spent["batcher"])
+            yield Row(f"durable sends per CPU second, 32 senders, x {name}", value, 10, True)
+            value = ratios(rate["batcher"], rate[peer])
+            yield Row(f"durable sends/s, 32 senders, x {name}", value, 10, True)
     for how, name in (("at 4/s each", "at 4/s each"), ("without a pause", "at once")):
         row = rounds[f"acknowledged p99 ms, 256 {name}, 1 room"]
         yield Row(f"durable sends, 256 senders {how}, p99 ms", Spread.of(row["batcher"]), 20)

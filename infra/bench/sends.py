@@ -52,7 +52,7 @@ CONNECTIONS = 32
 """For the transactions of their own; more would only wait for each other."""
 PACE_PER_SECOND = 4
 """What each of the most senders says in the paced rounds: 256 people who never pause for breath."""
-ALONE, TOGETHER, NODE = "one by one", "batcher", "node pg"
+ALONE, TOGETHER, NODE, BARE = "one by one", "batcher", "node pg", "node pg, bare"
 Send = Callable[[Draft], Awaitable[Sent]]
 
 PEOPLE = """
@@ -121,7 +121,7 @@ async def main(arguments: list[str]) -> None:
     async with ground() as here:
         collect_rarely()  # as a service does when it has started
         for turn in range(ROUNDS):
-            variants = (ALONE, TOGETHER, NODE)[:: 1 if turn % 2 else -1]
+            variants = (ALONE, TOGETHER, NODE, BARE)[:: 1 if turn % 2 else -1]
             for rooms in ROOMS:
                 for senders in SENDERS:
                     where = f"{senders} at once, {rooms} room{'s' if rooms > 1 else ''}"
@@ -163,14 +163,16 @@ async def measure(
     there is a pace.
     """
     await here.clear()
-    own = here.node.cpu_seconds if variant == NODE else time.process_time
+    is_node = variant in (NODE, BARE)
+    own = here.node.cpu_seconds if is_node else time.process_time
     spent, spent_there = own(), cpu_seconds(here.postgres_pid, with_children=True)
-    if variant == NODE:
+    if is_node:
         sent, times = await here.node.measure(
             rooms=here.rooms[:rooms],
             people=[person.require_user() for person in here.people[:senders]],
             warm_up_seconds=WARM_UP_SECONDS,
             seconds=SECONDS,
+            is_bare=variant == BARE,
         )
     else:
         send: Send = here.send_alone if variant == ALONE else here.batcher.send
@@ -241,7 +243,7 @@ async def ground() -> AsyncIterator[Ground]:
         await bus.open()
         try:
             async with (
-                NodePeer.running(database.app_url, connections=CONNECTIONS) as node,
+                NodePeer.running(database.app_url, broker.url, connections=CONNECTIONS) as node,
                 signals.run(),
                 batcher.run(),
             ):
