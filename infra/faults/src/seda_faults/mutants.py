@@ -76,17 +76,9 @@ def publish_before_commit() -> None:
     """The eager publisher is told of a row when it is written, not when it is committed."""
 
     def make(_: Any) -> Any:
-        def at_once(self: Any, tx: Any, row: Any) -> None:
-            self.offer([row])
+        return lambda self, tx, rows: self.offer(rows)
 
-        return at_once
-
-    def all_at_once(_: Any) -> Any:
-        return lambda tx, outbox, rows: outbox.offer(rows)
-
-    _replace(import_module("seda_messaging.outbox").Outbox, "_after_commit", make)
-    # Messages write their rows together.
-    _replace(import_module("chat_realtime.outgoing"), "offer_after_commit", all_at_once)
+    _replace(import_module("seda_messaging.outbox").Outbox, "offer_after_commit", make)
 
 
 def no_dedupe_id() -> None:

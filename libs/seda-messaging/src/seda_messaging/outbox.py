@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from seda_contracts.base import Contract
 from seda_contracts.envelope import PARTITION_KEY, headers_of
-from seda_db import Database, after_commit
+from seda_db import Database, Transaction, after_commit
 from seda_runtime.clock import Clock, utc_now
 from seda_runtime.failpoints import failpoint
 from seda_runtime.ids import uuid7
@@ -50,7 +50,7 @@ class Outbox:
         prepared = self.prepare(contract)
         values = msgspec.structs.asdict(prepared) | {"payload": bytes(prepared.payload)}
         row_id = (await tx.execute(self._insert, values)).scalar_one()
-        self._after_commit(tx, prepared.row(row_id))
+        self.offer_after_commit(tx, [prepared.row(row_id)])
         failpoint("outbox.before_commit")
         return prepared.event_id
 
@@ -75,16 +75,17 @@ class Outbox:
         if self._relay is not None:
             self._relay.offer(rows)
 
-    def _after_commit(self, tx: AsyncSession, row: Row) -> None:
+    def offer_after_commit(self, tx: Transaction, rows: Sequence[Row]) -> None:
+        """For rows that `tx` has written, in the order of their ids."""
         waiting: list[Row] | None = tx.info.get("outbox")
         if waiting is not None:
-            waiting.append(row)
+            waiting += rows
             return
-        tx.info["outbox"] = rows = [row]
+        tx.info["outbox"] = offered = list(rows)
 
         def committed() -> None:
             failpoint("outbox.after_commit")
-            self.offer(rows)
+            self.offer(offered)
 
         after_commit(tx, committed)
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from seda_contracts.base import Contract
-from seda_db import Transaction, after_commit
+from seda_db import Transaction
 from seda_messaging import Outbox, Prepared
-from seda_messaging.outbox_rows import Row
 from seda_runtime.failpoints import failpoint
 
 
@@ -22,13 +21,5 @@ def offer_written(
 ) -> None:
     """Hand the rows to the relay once they are committed."""
     rows = [event.row(row_id) for row_id, event in zip(row_ids, events, strict=True)]
-    offer_after_commit(tx, outbox, rows)
+    outbox.offer_after_commit(tx, rows)
     failpoint("outbox.before_commit")
-
-
-def offer_after_commit(tx: Transaction, outbox: Outbox, rows: Sequence[Row]) -> None:
-    def committed() -> None:
-        failpoint("outbox.after_commit")
-        outbox.offer(rows)
-
-    after_commit(tx, committed)
