@@ -23,7 +23,7 @@ from chat_realtime.messages.domain import Busy, CidConflict, MessageNotFound, St
 from chat_realtime.messages.sending import Draft, Sent, locks_sql, send_messages
 from chat_realtime.moderation.operations import Act, act
 from chat_realtime.rooms.domain import Muted, NotMember, RoomLocked, RoomNotFound
-from chat_realtime.rooms.operations import create_room, join_room, update_room
+from chat_realtime.rooms.operations import create_room, join_room, leave_room, update_room
 from chat_realtime.rooms.store import lock_room
 from chat_realtime.signals import Signals
 from chat_realtime.tables import Table
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 Outcomes = list[Sent | BaseException]
 WAITING_FOR_A_LOCK = """
 SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+WAITING_STATEMENT = """
+SELECT query FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 SOONER_THAN_A_DEADLOCK = "SET LOCAL lock_timeout = '500ms'"
@@ -297,6 +301,22 @@ async def test_a_batch_that_waits_for_a_room_holds_none_with_a_higher_id(sending
         await tx.execute(sql(SOONER_THAN_A_DEADLOCK))
         await lock_room(tx, high)
     kept(await sends)
+
+
+async def test_who_is_gone_when_a_batch_has_waited_for_the_room_says_nothing_in_it(
+    sending: Sending,
+) -> None:
+    """What is judged is looked at behind the lock, not as it was when the batch began to wait."""
+    ann, bob = somebody(), somebody()
+    room = await sending.room(ann, bob)
+    async with sending.db.begin() as tx:
+        await leave_room(tx, sending.recording, bob, room)
+        sends = asyncio.create_task(sending.all([draft(bob, room), draft(ann, room)]))
+        await eventually(sending.is_under_way)
+        assert (await sending.ask(WAITING_STATEMENT)).startswith("BEGIN; "), "it looked before"
+    outcomes = await sends
+    assert [type(outcome) for outcome in outcomes] == [NotMember, Sent]
+    assert len(await sending.log(room)) == 1
 
 
 async def test_a_batch_that_waits_for_a_client_id_holds_none_with_a_higher_one(
